@@ -21,7 +21,7 @@ pub enum WorkerRequest {
     /// Files that are needed for what comes next.
     Files(Vec<FileChange>),
     /// A picture from a file, of the size that is enough or with all its pixels.
-    Decode(PathBuf, Option<LeastPictureSize>),
+    Decode(PathBuf, Option<LeastPictureSize>, usize),
     /// The frames of a file: none of their sides longer than this, and at most so many.
     Frames(PathBuf, usize, usize),
     /// A scene that the program draws itself: seed, number, side.
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn letters_arrive_as_they_were_sent() {
-        let picture = Picture { width: 2, height: 1, rgb: vec![1, 2, 3, 250, 251, 252] };
+        let picture = Picture::of_rgb(2, 1, vec![1, 2, 3, 250, 251, 252]);
         let start = StartRunRequest {
             recipe: "preset = \"nano\"".to_owned(),
             folder: "/runs/nano-001".into(),

@@ -35,7 +35,7 @@ fn crossed<T: Serialize + DeserializeOwned + Debug>(sent: &T) -> T {
 }
 
 fn picture() -> Picture {
-    Picture { width: 16, height: 16, rgb: (0..768).map(|i| (i * 7) as u8).collect() }
+    Picture::of_rgb(16, 16, (0..768).map(|i| (i * 7) as u8).collect())
 }
 
 #[test]

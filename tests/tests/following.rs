@@ -15,7 +15,7 @@ const WAY: [(usize, usize); 6] = [(40, 40), (44, 44), (52, 44), (60, 36), (60, 2
 /// A window onto a large scene.
 fn frame(whole: &Picture, (left, top): (usize, usize)) -> Picture {
     let row = |y: usize| &whole.rgb[3 * ((top + y) * whole.width + left)..][..3 * SIDE];
-    Picture { width: SIDE, height: SIDE, rgb: (0..SIDE).flat_map(row).copied().collect() }
+    Picture::of_rgb(SIDE, SIDE, (0..SIDE).flat_map(row).copied().collect())
 }
 
 /// Writes the frames; the middle of the scene's object in the first of them.
@@ -88,7 +88,7 @@ fn a_mask_goes_along() {
         (0..SIDE * SIDE).map(|i| scene.instances[place(i)] == scenes::OBJECT).collect()
     };
     let rgb = truth(WAY[0]).iter().flat_map(|object| [if *object { 200 } else { 0 }; 3]).collect();
-    write_png(&dir.join("mask.png"), &Picture { width: SIDE, height: SIDE, rgb }).unwrap();
+    write_png(&dir.join("mask.png"), &Picture::of_rgb(SIDE, SIDE, rgb)).unwrap();
     let arguments = ["follow", "shots", "--mask", "mask.png", "--weights", "starter", "--device", "cpu"];
     ok(dir, &[&arguments[..], &["--out", "o"]].concat());
     for (i, at) in WAY.into_iter().enumerate() {
@@ -107,9 +107,9 @@ fn what_cannot_be_followed_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     frames(&dir.join("shots"));
-    let black = Picture { width: SIDE, height: SIDE, rgb: vec![0; 3 * SIDE * SIDE] };
+    let black = Picture::of_rgb(SIDE, SIDE, vec![0; 3 * SIDE * SIDE]);
     write_png(&dir.join("black.png"), &black).unwrap();
-    let small = Picture { width: 2, height: 2, rgb: vec![255; 12] };
+    let small = Picture::of_rgb(2, 2, vec![255; 12]);
     write_png(&dir.join("small.png"), &small).unwrap();
     std::fs::create_dir(dir.join("empty")).unwrap();
     let common = ["--weights", "starter", "--device", "cpu", "--out", "o"];

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod channels;
 mod comparing;
 mod corrupted;
 mod data_folders;

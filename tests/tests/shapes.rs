@@ -41,7 +41,7 @@ fn write_bare(path: &Path, state: &StateDict) {
 
 fn picture(path: &Path, width: usize, height: usize) {
     let value = |i: usize| (((i * 37) % 251) as f32 * ((i / (3 * width)) as f32 * 0.1).cos().abs()) as u8;
-    write_png(path, &Picture { width, height, rgb: (0..3 * width * height).map(value).collect() }).unwrap();
+    write_png(path, &Picture::of_rgb(width, height, (0..3 * width * height).map(value).collect())).unwrap();
 }
 
 /// The CLS token of `p.png` by `weights`.

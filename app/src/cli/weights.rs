@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use dinoscope_core::bytes;
+use dinoscope_core::data::RGB;
 use dinoscope_core::explore;
 use dinoscope_core::export::{ModelCard, ModelCardRun, ModelExportFormat, card, save_card};
 use dinoscope_core::model::{NORM_EPS, PatchGrid, ROPE_NORM_EPS, VitConfig};
@@ -339,7 +340,7 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
     }
     if let Some(c) = &found.config {
         out!(
-            "backbone    {} blocks, {} wide, {} heads, patch {}, {:?} of {}, {} registers, {} {} ({} pixels){}",
+            "backbone    {} blocks, {} wide, {} heads, patch {}, {:?} of {}, {} registers, {} {} ({} pixels){}{}",
             c.depth,
             c.dim,
             c.heads,
@@ -354,7 +355,12 @@ fn inspect(file: &Path, tensors: bool, json: bool) -> Result<()> {
             } else {
                 format!("{} x {}", c.image().0, c.image().1)
             },
-            if c.norm_eps == NORM_EPS { String::new() } else { format!(", norms with {:e}", c.norm_eps) }
+            if c.norm_eps == NORM_EPS { String::new() } else { format!(", norms with {:e}", c.norm_eps) },
+            match c.channels() {
+                RGB => String::new(),
+                1 => ", of grey pictures".to_owned(),
+                channels => format!(", of {channels} channels"),
+            }
         );
     }
     out!("parameters  {}", found.parameters);

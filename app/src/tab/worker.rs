@@ -70,8 +70,8 @@ impl WorkerServer {
         };
         match content {
             WorkerRequest::Files(changes) => files::apply(changes),
-            WorkerRequest::Decode(path, least) => {
-                let options = DecodeOptions { least, ..DecodeOptions::default() };
+            WorkerRequest::Decode(path, least, channels) => {
+                let options = DecodeOptions { least, channels, ..DecodeOptions::default() };
                 let decoded = decode::decode_file_as(&path, options).map_err(|error| error.to_string());
                 let decoded = decoded.map(|decoded| (decoded.picture, decoded.size));
                 self.answer(number, WorkerResponse::Decoded(decoded));

@@ -149,7 +149,7 @@ mod tests {
             AttentionMaps::new(&[0.5, f32::NAN], 1, 1, 1, 1),
             Err(AnalysisError::NotFinite { index: 1, .. })
         ));
-        let picture = Picture { width: 1, height: 1, rgb: vec![0; 3] };
+        let picture = Picture::of_rgb(1, 1, vec![0; 3]);
         assert!(overlay(&picture, &[0.0], 1, 1, ColourMap::Grey, 2.0, UpsampleFilter::Nearest).is_err());
         assert!(overlay(&picture, &[0.0; 2], 1, 1, ColourMap::Grey, 1.0, UpsampleFilter::Nearest).is_err());
     }
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(stretch(&outlier, 99.0)[3], 1.0);
         assert!(stretch(&[f32::NAN], 99.0).len() == 1 && stretch(&[], 99.0).is_empty());
 
-        let picture = Picture { width: 2, height: 1, rgb: vec![100; 6] };
+        let picture = Picture::of_rgb(2, 1, vec![100; 6]);
         let half =
             overlay(&picture, &[0.0, 1.0], 1, 2, ColourMap::Grey, 0.5, UpsampleFilter::Nearest).unwrap();
         assert_eq!(half.rgb, [50, 50, 50, 178, 178, 178]);

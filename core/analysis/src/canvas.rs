@@ -76,7 +76,7 @@ pub struct PictureCanvas {
 impl PictureCanvas {
     /// An area of one colour.
     pub fn new(width: usize, height: usize, background: Colour) -> Self {
-        Self { picture: Picture { width, height, rgb: background.repeat(width * height) }, kept: Vec::new() }
+        Self { picture: Picture::of_rgb(width, height, background.repeat(width * height)), kept: Vec::new() }
     }
 
     /// What was drawn.
@@ -322,7 +322,7 @@ mod tests {
     fn areas_and_pictures_are_cut_at_the_edge() {
         let (_, found) = coverage(|c| c.area(38, 29, 10, 10, [0; 3]));
         assert_eq!(found.iter().sum::<f32>(), 2.0);
-        let stamp = Picture { width: 3, height: 2, rgb: vec![0; 18] };
+        let stamp = Picture::of_rgb(3, 2, vec![0; 18]);
         let pasted = |left, top| coverage(|c| c.paste(&stamp, left, top)).1.iter().sum::<f32>();
         assert_eq!((pasted(4, 5), pasted(39, 5), pasted(4, 29), pasted(80, 90)), (6.0, 2.0, 3.0, 0.0));
     }

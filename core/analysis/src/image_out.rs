@@ -84,7 +84,7 @@ pub fn upsample(
     resample(&grid, (rows, cols), (height, width), filter, |pixel| {
         rgb.extend(pixel.map(|v| v.round() as u8))
     })?;
-    Ok(Picture { width, height, rgb })
+    Ok(Picture::of_rgb(width, height, rgb))
 }
 
 /// Numbers of patches, `[rows * cols]`, as numbers of pixels, `[height * width]`.
@@ -131,7 +131,7 @@ pub fn contact_sheet(
             rgb[start..start + line.len()].copy_from_slice(line);
         }
     }
-    Ok(Picture { width, height, rgb })
+    Ok(Picture::of_rgb(width, height, rgb))
 }
 
 /// The bytes of a PNG file.
@@ -193,21 +193,21 @@ mod tests {
 
     #[test]
     fn sheets_place_pictures() {
-        let dot = |v| Picture { width: 1, height: 1, rgb: vec![v; 3] };
-        let wide = Picture { width: 3, height: 1, rgb: vec![5; 9] };
+        let dot = |v| Picture::of_rgb(1, 1, vec![v; 3]);
+        let wide = Picture::of_rgb(3, 1, vec![5; 9]);
         let sheet = contact_sheet(&[&dot(1), &wide, &dot(2)], 2, 1, [0; 3]).unwrap();
         assert_eq!((sheet.width, sheet.height), (9, 5));
         let at = |x: usize, y: usize| sheet.rgb[(y * 9 + x) * 3];
         assert_eq!((at(2, 1), at(1, 1), at(5, 1), at(7, 1), at(8, 1), at(2, 3)), (1, 0, 5, 5, 0, 2));
         assert!(contact_sheet(&[], 2, 1, [0; 3]).is_err());
-        assert!(contact_sheet(&[&Picture { width: 2, height: 2, rgb: vec![0] }], 2, 1, [0; 3]).is_err());
+        assert!(contact_sheet(&[&Picture::of_rgb(2, 2, vec![0])], 2, 1, [0; 3]).is_err());
     }
 
     #[test]
     fn png_round_trip() {
-        let picture = Picture { width: 3, height: 2, rgb: (0..18).collect() };
+        let picture = Picture::of_rgb(3, 2, (0..18).collect());
         let back = image::load_from_memory(&png(&picture).unwrap()).unwrap().to_rgb8();
         assert_eq!((back.dimensions(), back.into_raw()), ((3, 2), picture.rgb));
-        assert!(png(&Picture { width: 0, height: 0, rgb: vec![] }).is_err());
+        assert!(png(&Picture::of_rgb(0, 0, vec![])).is_err());
     }
 }

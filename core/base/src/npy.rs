@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::files;
 
+/// How an `.npy` file begins.
+pub const MAGIC: &[u8] = b"\x93NUMPY";
+
 /// An array whose numbers do not fit its shape.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: found {found}, expected {expected}")]
@@ -57,6 +60,51 @@ pub fn read_back(path: &Path, shape: &[usize]) -> Option<Vec<f32>> {
     let numbers = bytes.strip_prefix(header(shape).ok()?.as_slice())?;
     let numbers: Vec<f32> = numbers.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     (numbers.len() == shape.iter().product::<usize>()).then_some(numbers)
+}
+
+/// What an `.npy` file says of its numbers, and the numbers as they are stored.
+#[derive(Debug, PartialEq)]
+pub struct NpyArray<'a> {
+    /// How a number is stored, `<f4` for instance.
+    pub kind: &'a str,
+    /// The sides.
+    pub shape: Vec<usize>,
+    /// The numbers one after another, in C order.
+    pub data: &'a [u8],
+}
+
+/// Reads the header of an `.npy` file of any version.
+///
+/// # Errors
+/// What is wrong and the way out.
+pub fn parse(bytes: &[u8]) -> Result<NpyArray<'_>, String> {
+    let broken = || "it is no .npy file, or incomplete; save it again with numpy.save".to_owned();
+    let rest = bytes.strip_prefix(MAGIC).ok_or_else(broken)?;
+    let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
+    let (length, rest) = if version[0] == 1 {
+        let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
+        (usize::from(u16::from_le_bytes(*length)), rest)
+    } else {
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
+        (u32::from_le_bytes(*length) as usize, rest)
+    };
+    let (header, data) = rest.split_at_checked(length).ok_or_else(broken)?;
+    let header = std::str::from_utf8(header).map_err(|_| broken())?;
+    let entry = |name: &str| header.split_once(&format!("'{name}':")).map(|(_, rest)| rest.trim_start());
+    let kind = entry("descr").and_then(|rest| rest.strip_prefix('\'')?.split('\'').next());
+    let kind = kind.ok_or_else(broken)?;
+    if entry("fortran_order").is_none_or(|rest| !rest.starts_with("False")) {
+        return Err(
+            "its columns come one after the other (fortran_order); save numpy.ascontiguousarray of it"
+                .to_owned(),
+        );
+    }
+    let shape = entry("shape").and_then(|rest| rest.strip_prefix('(')?.split(')').next());
+    let sides = shape.and_then(|shape| {
+        let sides = shape.split(',').map(str::trim).filter(|side| !side.is_empty());
+        sides.map(|side| side.parse().ok()).collect::<Option<Vec<usize>>>()
+    });
+    Ok(NpyArray { kind, shape: sides.ok_or_else(broken)?, data })
 }
 
 #[cfg(test)]

@@ -4,22 +4,15 @@ pub mod archive;
 pub mod augment;
 pub mod bench;
 pub mod budget;
+pub mod channels;
 pub mod decode;
 pub mod loader;
+pub mod measured;
+mod picture;
 pub mod source;
 pub mod variety;
 
-/// An 8-bit RGB picture, row-major, three bytes a pixel.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Picture {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// `width * height * 3` bytes.
-    #[serde(with = "dinoscope_base::wire::bytes")]
-    pub rgb: Vec<u8>,
-}
+pub use picture::{MAX_CHANNELS, Picture, RGB};
 
 /// Why a picture or a collection of pictures could not be used.
 #[derive(Debug, thiserror::Error)]

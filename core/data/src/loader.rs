@@ -25,11 +25,11 @@ pub const AHEAD: usize = 2;
 pub struct CropBatch {
     /// The step that the batch is for.
     pub iteration: u64,
-    /// Normalised global crops `[2 batch, 3, size, size]`: the first of all pictures, then the second of all.
+    /// Normalised global crops `[2 batch, channels, size, size]`: the first of all pictures, then the second of all.
     pub global: Vec<f32>,
-    /// Normalised local crops `[locals batch, 3, size, size]`, ordered likewise.
+    /// Normalised local crops `[locals batch, channels, size, size]`, ordered likewise.
     pub local: Vec<f32>,
-    /// The global crops as a Gram teacher sees them, `[2 batch, 3, size, size]`, ordered likewise; empty where there is none.
+    /// The global crops as a Gram teacher sees them, `[2 batch, channels, size, size]`, ordered likewise; empty where there is none.
     pub gram: Vec<f32>,
     /// The picture in each slot, an index into the source.
     pub indices: Vec<usize>,
@@ -311,13 +311,15 @@ impl LoadableBatch for CropBatch {
         reins: &LoaderControl,
     ) -> Made<Self> {
         let BatchSlots { batch, iteration, .. } = slots;
-        let (global_len, local_len) = (3 * recipe.global_size.pow(2), 3 * recipe.local_size.pow(2));
+        let channels = recipe.pixels.channels();
+        let (global_len, local_len) =
+            (channels * recipe.global_size.pow(2), channels * recipe.local_size.pow(2));
         let mut global = vec![0.0; 2 * batch * global_len];
         let mut local = vec![0.0; recipe.locals * batch * local_len];
         let gram_recipe = recipe.gram.filter(|gram| iteration >= gram.from);
-        let gram_len = gram_recipe.map_or(0, |gram| 3 * gram.size.pow(2));
+        let gram_len = gram_recipe.map_or(0, |gram| channels * gram.size.pow(2));
         let mut gram = vec![0.0; 2 * batch * gram_len];
-        let mut cutter = ViewCutter::default();
+        let mut cutter = ViewCutter::of(&recipe.pixels);
         // A picture is gone once its crops are cut.
         let cut = |slot, picture: Picture, plans: Vec<ViewPlan>, _held: LoaderPermit| {
             let globals = global.chunks_exact_mut(global_len).skip(slot).step_by(batch);
@@ -411,7 +413,7 @@ fn load(
         let Some(mut held) = held else { return Err(problem("loading was stopped".to_owned())) };
         match source.load_views(index) {
             Ok(picture) => {
-                held.shrink(picture.rgb.len() as u64);
+                held.shrink(picture.bytes() as u64);
                 return Ok((index, picture, held));
             }
             Err(e) => skipped.push(SkippedPicture {

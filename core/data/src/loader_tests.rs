@@ -45,7 +45,7 @@ impl PictureSource for Flat {
             return Err(DataError::Decode { name: self.name(index), reason: "broken".to_owned() });
         }
         let rgb = (0..20 * 10 * 3).map(|i| (i * 5 + index * 17) as u8).collect();
-        Ok(Picture { width: 20, height: 10, rgb })
+        Ok(Picture::of_rgb(20, 10, rgb))
     }
 }
 

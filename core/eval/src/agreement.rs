@@ -137,7 +137,7 @@ async fn take(
     let dim = backbone.config.dim;
     let mut taken = AgreementFeatures { cls: Vec::new(), patches: Vec::new(), dim };
     for (views, picks) in views.chunks(BATCH).zip(picks.chunks(BATCH * PATCHES)) {
-        let features = backbone.forward(to_tensor(views, device), None);
+        let features = backbone.forward(to_tensor(views, &backbone.config.pixels, device), None);
         taken.cls.extend(read(features.cls).await?);
         let [_, count, _] = features.patches.dims();
         let patches = read(features.patches).await?;

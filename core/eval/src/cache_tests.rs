@@ -139,9 +139,13 @@ fn a_picture_is_known_by_its_pixels_and_sides() {
     let picture = scenes::draw(1, 0, 8).picture;
     let mut other = picture.clone();
     other.rgb[100] ^= 1;
-    let wide = Picture { width: 16, height: 4, rgb: picture.rgb.clone() };
+    let wide = Picture::of_rgb(16, 4, picture.rgb.clone());
     assert_eq!(name(&picture), name(&picture.clone()));
     assert!(name(&picture) != name(&other) && name(&picture) != name(&wide));
+    // What lies behind the first three channels counts, and so does how many there are.
+    let four = |last: u8| name(&Picture::of_planes(1, 1, &[&[1], &[2], &[3], &[last]]));
+    let three = name(&Picture::of_planes(1, 1, &[&[1], &[2], &[3]]));
+    assert!(four(0) != four(9) && four(0) != three);
 }
 
 #[test]

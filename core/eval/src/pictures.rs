@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use dinoscope_base::files;
 use dinoscope_data::DataError;
-use dinoscope_data::decode::depth::IntensityRange;
+use dinoscope_data::decode::DecodeOptions;
 use dinoscope_data::source::LabelledSplit;
 use dinoscope_data::source::datasets::PublicDataset;
+use dinoscope_data::source::fitted::FittedSource;
 use dinoscope_data::source::gathered::{SourceContent, SourceOptions, gather};
 use dinoscope_data::source::halves::SplitFolder;
 use dinoscope_data::source::idx::{IdxSource, IdxSplit};
@@ -21,7 +22,7 @@ use dinoscope_data::source::{PictureSource, subset::SubsetSource};
 ///
 /// What is judged is what `test` holds, or else the halves for it where `data` comes in halves
 /// ([`SplitFolder`]; of an IDX pair and of a named collection the test half), or else a fifth of the pictures, chosen
-/// by `seed`. Classes are known by their names. `range` says how files of more than 8 bits are read.
+/// by `seed`. Classes are known by their names. `decode` says how files are read, and how many channels all pictures have.
 ///
 /// # Errors
 /// When a place can't be read, holds no classes or one only, or when classes are to be judged that nothing can be
@@ -30,14 +31,14 @@ pub fn labelled(
     data: &[PathBuf],
     test: &[PathBuf],
     seed: u64,
-    range: IntensityRange,
+    decode: DecodeOptions,
 ) -> Result<LabelledSplit, DataError> {
     let wrong = |reason: String| DataError::Source { path: words(data), reason };
     let judged = match test {
         [] => None,
-        test => Some(judged(test, range)?),
+        test => Some(judged(test, decode)?),
     };
-    let (train, own) = to_learn(data, judged.as_deref(), range)?;
+    let (train, own) = to_learn(data, judged.as_deref(), decode)?;
     match train.classes() {
         [] => {
             return Err(wrong(no_labels()));
@@ -58,7 +59,7 @@ pub fn labelled(
                     "it takes at least five labelled pictures to learn from some and judge others; there are {count}"
                 ))
             })?;
-            return Ok(LabelledSplit { train: Arc::new(train), test: Arc::new(test) });
+            return Ok(fitted(LabelledSplit { train: Arc::new(train), test: Arc::new(test) }, decode));
         }
     };
     if judged.classes().is_empty() {
@@ -76,7 +77,13 @@ pub fn labelled(
             ),
         });
     }
-    Ok(LabelledSplit { train, test: source })
+    Ok(fitted(LabelledSplit { train, test: source }, decode))
+}
+
+/// The same with the channels that are asked for.
+pub fn fitted(LabelledSplit { train, test }: LabelledSplit, decode: DecodeOptions) -> LabelledSplit {
+    let of = |source| FittedSource::of(source, decode.channels);
+    LabelledSplit { train: of(train), test: of(test) }
 }
 
 fn no_labels() -> String {
@@ -91,8 +98,8 @@ fn words(places: &[PathBuf]) -> String {
 }
 
 /// With the classes.
-fn how(range: IntensityRange) -> SourceOptions {
-    SourceOptions { labels: true, decode: range.into() }
+fn how(decode: DecodeOptions) -> SourceOptions {
+    SourceOptions { labels: true, decode }
 }
 
 /// What is learned from, and what judges where there are halves for it.
@@ -102,9 +109,9 @@ type LearnedAndJudged = (Arc<dyn PictureSource>, Option<Arc<dyn PictureSource>>)
 fn to_learn(
     data: &[PathBuf],
     judged: Option<&dyn PictureSource>,
-    range: IntensityRange,
+    decode: DecodeOptions,
 ) -> Result<LearnedAndJudged, DataError> {
-    let gathered = gather(data, how(range))?;
+    let gathered = gather(data, how(decode))?;
     let (mut train, mut own) = (Vec::new(), Vec::new());
     // Why halves can't judge, where they are all there is.
     let mut apart = None;
@@ -156,13 +163,14 @@ fn why_apart(halves: &SplitFolder) -> String {
 ///
 /// # Errors
 /// When a place can't be read or holds no pictures.
-pub fn all(data: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSource>, DataError> {
-    let gathered = gather(data, how(range))?;
-    join(gathered.into_iter().map(|part| part.whole(how(range))).collect(), None)
+pub fn all(data: &[PathBuf], decode: DecodeOptions) -> Result<Arc<dyn PictureSource>, DataError> {
+    let gathered = gather(data, how(decode))?;
+    let all = join(gathered.into_iter().map(|part| part.whole(how(decode))).collect(), None)?;
+    Ok(FittedSource::of(all, decode.channels))
 }
 
 /// What is judged in places that were named for it.
-fn judged(places: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSource>, DataError> {
+fn judged(places: &[PathBuf], decode: DecodeOptions) -> Result<Arc<dyn PictureSource>, DataError> {
     let mut parts = Vec::new();
     for place in places {
         let halved = files::is_dir(place) || PublicDataset::at(place).is_some();
@@ -170,14 +178,14 @@ fn judged(places: &[PathBuf], range: IntensityRange) -> Result<Arc<dyn PictureSo
             parts.push(NamedSource::new(place.display().to_string(), source));
             continue;
         }
-        for part in gather(std::slice::from_ref(place), how(range))? {
+        for part in gather(std::slice::from_ref(place), how(decode))? {
             let half = match &part.holds {
                 SourceContent::Halves(halves) => halves.judged(),
                 SourceContent::Whole(_) => None,
             };
             parts.push(match half {
                 Some(half) => NamedSource::new(part.name, Arc::new(half)),
-                None => part.whole(how(range)),
+                None => part.whole(how(decode)),
             });
         }
     }
@@ -206,7 +214,7 @@ mod tests {
 
     fn labelled(data: &Path, test: Option<&Path>) -> Result<LabelledSplit, DataError> {
         let test: Vec<PathBuf> = test.into_iter().map(Path::to_owned).collect();
-        super::labelled(&[data.to_owned()], &test, 0, IntensityRange::Fixed)
+        super::labelled(&[data.to_owned()], &test, 0, DecodeOptions::default())
     }
 
     fn refused(data: &Path, test: Option<&Path>) -> String {
@@ -241,7 +249,7 @@ mod tests {
             assert_eq!(classes(named.train.as_ref()), classes(halves.train.as_ref()));
             assert_eq!(classes(named.test.as_ref()), classes(halves.test.as_ref()));
         }
-        let all = all(&[root.path().to_owned()], IntensityRange::Fixed).unwrap();
+        let all = all(&[root.path().to_owned()], DecodeOptions::default()).unwrap();
         assert_eq!((all.len(), all.classes().len()), (5, 3));
     }
 
@@ -270,7 +278,7 @@ mod tests {
         let root =
             folder(&["h/train/a/1.png", "h/val/a/1.png", "f/b/1.png", "f/b/2.png", "t/a/1.png", "t/b/1.png"]);
         let at = |place: &str| root.path().join(place);
-        let fixed = IntensityRange::Fixed;
+        let fixed = DecodeOptions::default();
         let both = super::labelled(&[at("h"), at("f")], &[], 0, fixed).unwrap();
         assert_eq!(
             (classes(both.train.as_ref()), classes(both.test.as_ref())),

@@ -51,8 +51,9 @@ impl StepFixture {
     /// Draws everything for a recipe, on the plain device.
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
         let c = &recipe.crops;
-        let of =
-            |views: usize, side: usize, slot| host_noise(views * recipe.train.batch * 3 * side * side, slot);
+        let of = |views: usize, side: usize, slot| {
+            host_noise(views * recipe.train.batch * recipe.data.channels * side * side, slot)
+        };
         let (global, local) = (of(2, c.global_size, 3), of(c.locals, c.local_size, 4));
         let gram = match recipe.loss.gram > 0.0 {
             true => of(2, recipe.gram_size(), 5),
@@ -67,6 +68,7 @@ impl StepFixture {
             global_size: c.global_size,
             local_size: c.local_size,
             gram_size: recipe.gram_size(),
+            channels: recipe.data.channels,
         };
         let masks = draw_masks(recipe, 0);
         let masked = masks.masked.iter().filter(|masked| **masked).count();

@@ -31,9 +31,9 @@ use worker::ExplorerEventSender;
 /// A picture's number, given by whoever shows it.
 pub type PictureId = u64;
 
-/// Gives the picture's pixels for a model with patches of so many pixels a side: the whole picture, or what
+/// Gives the picture's pixels for a model with patches of so many pixels a side, which takes so many channels: the whole picture, or what
 /// [`whole_view`](crate::features::whole_view) makes of it. Called and awaited on the explorer's thread.
-pub type Load = Arc<dyn Fn(usize) -> LocalFuture<Result<Arc<Picture>, DataError>> + Send + Sync>;
+pub type Load = Arc<dyn Fn(usize, usize) -> LocalFuture<Result<Arc<Picture>, DataError>> + Send + Sync>;
 
 /// Something to look at.
 #[derive(Clone)]

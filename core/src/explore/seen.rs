@@ -96,7 +96,7 @@ impl PictureInspection {
             QueryToken::Patch(index) if index < rows * cols => prefix + index,
             _ => 0,
         };
-        let images = to_tensor(std::slice::from_ref(&view), device);
+        let images = to_tensor(std::slice::from_ref(&view), &backbone.config.pixels, device);
         let block = way.block.min(depth - 1);
         let (features, attention) = backbone.forward_with_attention(images, block, Some(query));
         let kept = if keep_on_device { DeviceSlice::of(features.patches.clone()) } else { None };

@@ -9,6 +9,7 @@ use super::inspector_backend::InspectorBackend;
 use super::local_inspector::OpenModelInfo;
 use super::seen::{PatchTokens, PictureInspection};
 use super::{ExplorerEvent, ExplorerRequestQueue, InspectionRequest, ModelInfo, ModelSource};
+use crate::data::channels::{fitted, misfit};
 use crate::device::SelectedDevice;
 use crate::features::whole_view;
 
@@ -128,15 +129,20 @@ impl ExplorerWorker {
     async fn look(&self, wanted: InspectionRequest) {
         let Some((_, model)) = &self.model else { return };
         let InspectionRequest { picture, way, load, in_memory } = wanted;
-        let patch = model.config.patch;
-        let seen = match load(patch).await {
+        let (patch, channels) = (model.config.patch, model.config.channels());
+        let pixels = load(patch, channels).await.map_err(|error| error.to_string());
+        let pixels = pixels.and_then(|pixels| {
+            let fits = fitted(&pixels, channels).is_some();
+            if fits { Ok(pixels) } else { Err(misfit(pixels.channels, channels)) }
+        });
+        let seen = match pixels {
             Ok(pixels) => {
                 // A view of a view is the same view.
                 let view = whole_view(&pixels, way.resolution, patch);
                 drop(pixels);
                 self.backend.look(view, way, in_memory).await
             }
-            Err(error) => Err(error.to_string()),
+            Err(reason) => Err(reason),
         };
         if let Ok(mut queue) = self.queue.lock() {
             queue.looking = None;

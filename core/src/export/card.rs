@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::card_run::ModelCardRun;
 use super::card_snippets::{CardSnippet, incompatibility_note, snippets};
+use crate::data::RGB;
+use crate::data::channels::ChannelStatistics;
 use crate::data::source::builtin::{BuiltinPictures, SharedPlace};
 use crate::data::source::places;
 use crate::eval::outcome::{EvalMetric, EvalMetricUnit, EvalReport, EvalTableRow};
@@ -136,6 +138,7 @@ fn sizes(config: &VitConfig) -> String {
     let mut rows = vec![
         ("blocks, width, heads", format!("{}, {}, {}", config.depth, config.dim, config.heads)),
         ("patch", format!("{0} × {0} pixels", config.patch)),
+        ("channels", channels(config)),
         ("feed-forward", format!("{ffn} of {}", config.hidden)),
         ("registers", config.registers.to_string()),
         match &config.rope {
@@ -151,6 +154,17 @@ fn sizes(config: &VitConfig) -> String {
         rows.push(("LayerNorm's epsilon", format!("{:e}", config.norm_eps)));
     }
     table(["", ""], rows.into_iter().map(|(what, value)| [what.to_owned(), value]))
+}
+
+/// Channels of its pictures, and what they are normalised by where that is not usual.
+fn channels(config: &VitConfig) -> String {
+    let ChannelStatistics { mean, deviation } = &config.pixels;
+    match config.channels() {
+        RGB if config.pixels == ChannelStatistics::image_net() => "red, green and blue".to_owned(),
+        RGB => format!("red, green and blue, less {mean:?}, over {deviation:?}"),
+        1 => format!("grey, less {mean:?}, over {deviation:?}"),
+        count => format!("{count}, less {mean:?}, over {deviation:?}"),
+    }
 }
 
 /// The size that positions are stored for.

@@ -3,6 +3,8 @@
 //! `tests/interop/handover_check.py` takes them from the card and runs them.
 
 use super::card::{ModelCard, ModelExportFormat, shell};
+use crate::data::RGB;
+use crate::data::channels::ChannelStatistics;
 use crate::model::config::{FfnKind, NORM_EPS, ROPE_NORM_EPS, VitConfig};
 use crate::weights::{KeyLayout, crop_side, mlp_ratio, onnx, shortest_edge};
 
@@ -62,7 +64,10 @@ pub(super) fn snippets(card: &ModelCard) -> Vec<CardSnippet> {
             official(card.config, card.file),
         )],
         ModelExportFormat::Onnx(size) => vec![runtime(card.file, size)],
-        ModelExportFormat::OnnxFolder(size) => vec![javascript(card.config, size), runtime(onnx::MODEL, size)],
+        ModelExportFormat::OnnxFolder(size) if card.config.channels() == RGB => {
+            vec![javascript(card.config, size), runtime(onnx::MODEL, size)]
+        }
+        ModelExportFormat::OnnxFolder(size) => vec![runtime(onnx::MODEL, size)],
     };
     let weights = match card.written {
         ModelExportFormat::Weights(KeyLayout::HuggingFace) => Some(".".to_owned()),
@@ -116,7 +121,61 @@ fn split(config: &VitConfig) -> String {
     format!("cls, patches = tokens[:, 0], tokens[:, {}:]\n", config.prefix())
 }
 
+/// Whether pictures have colours, and are normalised by ImageNet's statistics.
+fn is_usual(config: &VitConfig) -> bool {
+    config.pixels == ChannelStatistics::image_net()
+}
+
+/// How a program in PyTorch gets a picture: what it imports, what it does with it, and what it hands to the model.
+struct TorchInput {
+    import: &'static str,
+    lines: String,
+    pixels: &'static str,
+}
+
+impl TorchInput {
+    /// Through `transform`, a line or more that make one, where pictures are the usual ones.
+    fn of(config: &VitConfig, transform: String) -> Self {
+        if is_usual(config) {
+            return Self {
+                import: "from PIL import Image",
+                lines: format!("{transform}\nimage = Image.open(\"picture.jpg\").convert(\"RGB\")\n"),
+                pixels: "transform(image)[None]",
+            };
+        }
+        let lines = format!(
+            "picture = torch.from_numpy(np.load(\"picture.npy\")) / 255  # {} channels of 8 bits: [channels, height, width]\n\
+             mean, std = torch.tensor({:?}), torch.tensor({:?})\n\
+             pixels = ((picture - mean[:, None, None]) / std[:, None, None])[None]\n",
+            config.channels(),
+            config.pixels.mean,
+            config.pixels.deviation
+        );
+        Self { import: "import numpy as np", lines, pixels: "pixels" }
+    }
+}
+
+/// The option of timm and of the official code for other pictures than of colours.
+fn in_chans(config: &VitConfig) -> Option<String> {
+    (config.channels() != RGB).then(|| format!("in_chans={}", config.channels()))
+}
+
 fn transformers(config: &VitConfig) -> String {
+    if config.channels() != RGB {
+        let TorchInput { import, lines, .. } = TorchInput::of(config, String::new());
+        return format!(
+            r#"{import}
+import torch
+from transformers import AutoModel
+
+model = AutoModel.from_pretrained(".").eval()
+
+{lines}with torch.no_grad():
+    tokens = model(pixel_values=pixels).last_hidden_state
+{}"#,
+            split(config)
+        );
+    }
     format!(
         r#"import torch
 from PIL import Image
@@ -136,6 +195,7 @@ with torch.no_grad():
 fn timm(config: &VitConfig, file: &str) -> String {
     let swiglu = config.ffn == FfnKind::SwiGlu;
     let mut options = sizes(config);
+    options.extend(in_chans(config));
     // A little more than the quotient: what timm computes from it is rounded down.
     let ratio = |wide: usize| (wide as f64 + 0.5) / config.dim as f64;
     if let Some(rope) = &config.rope {
@@ -166,10 +226,14 @@ fn timm(config: &VitConfig, file: &str) -> String {
     options.push("num_classes=0".to_owned());
     options.push("dynamic_img_size=True".to_owned());
     let options: String = options.iter().map(|option| format!("    {option},\n")).collect();
+    let side = crop_side(config);
+    let transform =
+        format!("transform = timm.data.create_transform(({side}, {side}), interpolation=\"bicubic\")");
+    let TorchInput { import, lines, pixels } = TorchInput::of(config, transform);
     format!(
         r#"import timm
 import torch
-from PIL import Image
+{import}
 from safetensors.torch import load_file
 
 model = timm.create_model(
@@ -178,11 +242,9 @@ model = timm.create_model(
 model.load_state_dict(load_file({}))
 {}model.eval()
 
-transform = timm.data.create_transform(({3}, {3}), interpolation="bicubic")
-image = Image.open("picture.jpg").convert("RGB")
-with torch.no_grad():
-    tokens = model.forward_features(transform(image)[None])
-{4}"#,
+{lines}with torch.no_grad():
+    tokens = model.forward_features({pixels})
+{}"#,
         python(if config.rope.is_some() {
             "vit_small_patch16_dinov3_qkvb"
         } else {
@@ -190,7 +252,6 @@ with torch.no_grad():
         }),
         python(file),
         epsilon(config),
-        crop_side(config),
         split(config)
     )
 }
@@ -247,32 +308,31 @@ fn official_table(config: &VitConfig) -> (&'static str, Vec<String>) {
 }
 
 fn official(config: &VitConfig, file: &str) -> String {
-    let (package, options) = match &config.rope {
+    let (package, mut options) = match &config.rope {
         Some(rope) => official_rope(config, rope.base),
         None => official_table(config),
     };
+    options.extend(in_chans(config));
     let options: String = options.iter().map(|option| format!("    {option},\n")).collect();
+    let TorchInput { import, lines, pixels } = TorchInput::of(config, torchvision(crop_side(config)));
+    let torchvision = if is_usual(config) { "from torchvision.transforms import v2\n" } else { "" };
     format!(
         r#"import torch
 from {package}.models.vision_transformer import DinoVisionTransformer
-from PIL import Image
+{import}
 from safetensors.torch import load_file
-from torchvision.transforms import v2
-
+{torchvision}
 model = DinoVisionTransformer(
 {options})
 model.load_state_dict(load_file({}))
 {}model.eval()
 
-{}
-image = Image.open("picture.jpg").convert("RGB")
-with torch.no_grad():
-    features = model.forward_features(transform(image)[None])
+{lines}with torch.no_grad():
+    features = model.forward_features({pixels})
 cls, patches = features["x_norm_clstoken"], features["x_norm_patchtokens"]
 "#,
         python(file),
-        epsilon(config),
-        torchvision(crop_side(config))
+        epsilon(config)
     )
 }
 
@@ -320,6 +380,24 @@ const patches = tokens.slice(null, [{prefix}, null]); // {rows} rows of {cols}
 
 fn graph(config: &VitConfig, file: &str, size: onnx::OnnxInputSize) -> String {
     let (height, width) = shown(config, size);
+    if !is_usual(config) {
+        let ChannelStatistics { mean, deviation } = &config.pixels;
+        return format!(
+            r#"import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession({})
+
+picture = np.load("picture.npy") / 255  # {} channels of 8 bits: [channels, {height}, {width}]
+pixels = (picture.transpose(1, 2, 0) - {mean:?}) / {deviation:?}
+pixels = pixels.transpose(2, 0, 1)[None].astype(np.float32)
+tokens = session.run(["last_hidden_state"], {{"pixel_values": pixels}})[0]
+{}"#,
+            python(file),
+            config.channels(),
+            split(config)
+        );
+    }
     format!(
         r#"import numpy as np
 import onnxruntime

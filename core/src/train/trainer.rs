@@ -1,7 +1,7 @@
 //! A whole run: batches in, steps, reports, pictures, evaluations and checkpoints out.
 
 use super::batch::MicroBatch;
-use super::feed::BatchFeeder;
+use super::feed::{BatchFeeder, pixel_statistics};
 use super::fields;
 use super::frozen_teacher::FrozenTeacher;
 use super::gram_teacher::GramTeacher;
@@ -66,7 +66,12 @@ struct ThroughputSample {
 /// # Errors
 /// See [`EngineError`]; the newest checkpoint is kept in every case.
 pub(crate) async fn run(job: TrainJob, port: &RunChannels) -> Result<RunCompletion, EngineError> {
+    let mut job = job;
+    let measured = pixel_statistics::settle(&mut job)?;
     let mut trainer = Trainer::set_up(job, port).await?;
+    if let Some(measured) = measured {
+        port.emit(RunEvent::Warning(measured)).await;
+    }
     let total = trainer.job.recipe.train.iterations;
     let mut stopped = false;
     if trainer.state.iteration == 0 {
@@ -218,6 +223,7 @@ impl<'a> Trainer<'a> {
             Err(refused) => return self.port.emit(RunEvent::Warning(refused.to_string())).await,
         };
         let before = std::mem::replace(&mut self.job.recipe, recipe);
+        self.job.recipe.data.measured.clone_from(&before.data.measured);
         let recipe = &self.job.recipe;
         if recipe.train.workers != before.train.workers {
             let (train, device) = (self.job.sources.train.clone(), &self.job.device.device);

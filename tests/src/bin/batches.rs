@@ -109,7 +109,7 @@ struct Bytes {
 
 impl Bytes {
     fn new() -> Self {
-        let greys = Picture { width: 256, height: 1, rgb: (0..=255).flat_map(|byte| [byte; 3]).collect() };
+        let greys = Picture::of_rgb(256, 1, (0..=255).flat_map(|byte| [byte; 3]).collect());
         let all = normalize(&greys);
         Self { values: [0, 1, 2].map(|channel| all[256 * channel..256 * (channel + 1)].to_vec()) }
     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn crops_come_back_as_the_bytes_that_they_were_and_nothing_else_does() {
         let rgb: Vec<u8> = (0..3 * 256).map(|i| (7 * i % 256) as u8).collect();
-        let picture = Picture { width: 32, height: 8, rgb: rgb.clone() };
+        let picture = Picture::of_rgb(32, 8, rgb.clone());
         let crops = |values: Vec<f32>| {
             Tensor::<4>::from_data(TensorData::new(values, [1, 3, 8, 32]), &Device::flex())
         };

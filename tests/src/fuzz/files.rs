@@ -270,7 +270,7 @@ impl FuzzReader for ListReader {
 }
 
 fn picture() -> Picture {
-    Picture { width: 2, height: 1, rgb: vec![1, 2, 3, 250, 251, 252] }
+    Picture::of_rgb(2, 1, vec![1, 2, 3, 250, 251, 252])
 }
 
 /// A message and what it is in: decoded, and sealed again as it was understood.
@@ -287,7 +287,7 @@ impl FuzzReader for RequestReader {
         };
         let all = [
             WorkerRequest::Train(Box::new(start)),
-            WorkerRequest::Decode("a.png".into(), None),
+            WorkerRequest::Decode("a.png".into(), None, 3),
             WorkerRequest::Scene(1, 2, 32),
             WorkerRequest::Preview("preset = \"nano\"".into(), 7, 4),
             WorkerRequest::Command(RunCommand::Pause),

@@ -102,6 +102,12 @@ impl FuzzReader for PictureReader {
             ..DecodeOptions::default()
         };
         let reduced = decode_bytes_as("changed", bytes, least).map(drop).map_err(told);
+        // As a model of other channels asks for it: opacity stays, and all pages of a TIFF are read.
+        let four = DecodeOptions { channels: 4, ..DecodeOptions::default() };
+        if let Ok(seen) = decode_bytes_as("changed", bytes, four) {
+            assert_eq!(seen.picture.channels, 4);
+            assert_eq!(seen.picture.beyond.len(), seen.picture.rgb.len(), "a layer that is not whole");
+        }
         let whole = decode_bytes_as("changed", bytes, DecodeOptions::default()).map_err(told)?;
         let picture = &whole.picture;
         assert_eq!(picture.rgb.len(), picture.width * picture.height * 3, "pixels that are not there");

@@ -151,6 +151,7 @@ fn check_in(path: &Path, device: &Device, numbers: TrainPrecision) -> Result<Vec
             global_size: config.global_size,
             local_size: config.local_size,
             gram_size: recipe.gram_size(),
+            channels: recipe.data.channels,
         };
         // More rows than are masked: padding must change nothing.
         let parts = split(crops, &masks, 1, masks.masked.len() / 2, device);

@@ -86,5 +86,5 @@ fn grown(picture: &Picture, times: usize) -> Picture {
         let at = 3 * ((i / width / times) * picture.width + i % width / times);
         [picture.rgb[at], picture.rgb[at + 1], picture.rgb[at + 2]]
     };
-    Picture { width, height, rgb: (0..width * height).flat_map(pixel).collect() }
+    Picture::of_rgb(width, height, (0..width * height).flat_map(pixel).collect())
 }

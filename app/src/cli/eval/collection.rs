@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
+use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::PictureSource;
+use dinoscope_core::data::source::fitted::FittedSource;
 use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::eval::data::{SCENE_SEED, SCENE_SIDE, limited, scene_counts};
 use dinoscope_core::eval::pictures;
@@ -31,13 +33,14 @@ pub struct ImageSetArgs {
 }
 
 impl ImageSetArgs {
-    /// The pictures, or some of them by `seed`.
-    pub fn open(&self, seed: u64) -> Result<Arc<dyn PictureSource>> {
+    /// The pictures with so many channels, or some of them by `seed`.
+    pub fn open(&self, seed: u64, channels: usize) -> Result<Arc<dyn PictureSource>> {
         let all: Arc<dyn PictureSource> = match builtin(&self.data)? {
             Some(builtin) => {
-                builtin.open(SceneKind::Varied, SCENE_SEED, scene_counts(SceneKind::Varied).0, SCENE_SIDE)
+                let count = scene_counts(SceneKind::Varied).0;
+                FittedSource::of(builtin.open(SceneKind::Varied, SCENE_SEED, count, SCENE_SIDE), channels)
             }
-            None => pictures::all(&self.data, self.depth_range)?,
+            None => pictures::all(&self.data, DecodeOptions { channels, ..self.depth_range.into() })?,
         };
         all.file_notes().iter().for_each(|said| note!("{said}"));
         Ok(limited(all, self.limit, seed))

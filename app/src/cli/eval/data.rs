@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::data::source::builtin::BuiltinPictures;
@@ -132,6 +133,11 @@ impl EvalModelArgs {
 }
 
 impl LoadedEvalModel {
+    /// Channels of the pictures that it takes.
+    pub fn channels(&self) -> usize {
+        self.backbone.config.channels()
+    }
+
     /// Makes an evaluation, showing how it goes on.
     pub fn evaluate(&self, task: &EvalTask) -> Result<EvalReport> {
         let mut bars = EvalProgressBars::new(self.quiet);
@@ -195,8 +201,8 @@ impl LabelledDataArgs {
         quiet: bool,
         task: impl FnOnce(LabelledSplit) -> EvalTask,
     ) -> Result<EvalReport> {
-        let labelled = self.open(model.seed)?;
         let mut opened = model.open(quiet)?;
+        let labelled = self.open(model.seed, opened.channels())?;
         opened.options.dump.clone_from(&self.dump);
         opened.evaluate(&task(labelled))
     }
@@ -206,14 +212,17 @@ impl LabelledDataArgs {
         Ok(builtin(&self.data)?.is_some())
     }
 
-    /// What is learned from and what is predicted.
-    pub fn open(&self, seed: u64) -> Result<LabelledSplit> {
+    /// What is learned from and what is predicted, as pictures of so many channels.
+    pub fn open(&self, seed: u64, channels: usize) -> Result<LabelledSplit> {
+        let decode = DecodeOptions { channels, ..self.depth_range.into() };
         let LabelledSplit { train, test } = match builtin(&self.data)? {
-            Some(BuiltinPictures::Scenes(kind)) => scenes(kind.unwrap_or(SceneKind::Varied)),
+            Some(BuiltinPictures::Scenes(kind)) => {
+                pictures::fitted(scenes(kind.unwrap_or(SceneKind::Varied)), decode)
+            }
             Some(BuiltinPictures::Procedural) => {
                 bail!(UsageError("--data procedural: these pictures have no classes; name scenes".to_owned()))
             }
-            None => pictures::labelled(&self.data, &self.test, seed, self.depth_range)?,
+            None => pictures::labelled(&self.data, &self.test, seed, decode)?,
         };
         train.file_notes().iter().for_each(|said| note!("{said}"));
         if self.balanced && self.limit.or(self.limit_test).is_none() {

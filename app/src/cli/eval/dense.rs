@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use dinoscope_core::data::RGB;
+use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::builtin::BuiltinPictures;
 use dinoscope_core::data::source::datasets::PublicDataset;
@@ -35,15 +37,16 @@ pub struct DenseDataArgs {
 const SCENES: (usize, usize) = (240, 120);
 
 impl DenseDataArgs {
-    /// Opens them for one truth; scenes are drawn `side` pixels wide.
+    /// Opens them for one truth, as pictures of so many channels; scenes are drawn `side` pixels wide.
     pub fn open(
         &self,
         truth: DenseTruthKind,
         reading: DenseReadOptions,
         side: usize,
-        seed: u64,
+        (seed, channels): (u64, usize),
     ) -> Result<DenseSplit> {
         if let Some(kind) = self.scenes()? {
+            colours_alone(channels)?;
             let (train, test) = (self.limit.unwrap_or(SCENES.0), self.limit_test.unwrap_or(SCENES.1));
             return Ok(DenseSplit::scenes(kind, train, test, side));
         }
@@ -52,7 +55,8 @@ impl DenseDataArgs {
                 "--data {set}: nothing is known of its pixels; name scenes or a folder"
             )));
         }
-        let reading = DenseReadOptions { range: self.depth_range, ..reading };
+        let reading =
+            DenseReadOptions { decode: DecodeOptions { channels, ..self.depth_range.into() }, ..reading };
         let split = DenseFolder::split(&self.data, truth, reading, seed)?;
         Ok(split.limited(self.limit, self.limit_test, seed))
     }
@@ -69,6 +73,16 @@ impl DenseDataArgs {
             None => Ok(None),
         }
     }
+}
+
+/// Fails for a model whose pictures can't be made of colours, as the program draws them.
+pub fn colours_alone(channels: usize) -> Result<()> {
+    if matches!(channels, 1 | RGB | 4) {
+        return Ok(());
+    }
+    bail!(UsageError(format!(
+        "--data scenes: they have colours, and the model takes {channels} channels; name a folder"
+    )))
 }
 
 /// How a head learns.

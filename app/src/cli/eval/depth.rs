@@ -62,7 +62,7 @@ pub fn run(arguments: &DepthArgs) -> Result<CliExitStatus> {
     let side = window(arguments.window, model.size, &opened);
     let unit = arguments.unit.or(arguments.range.map(DepthEvalRange::unit)).unwrap_or_default();
     let reading = DenseReadOptions { unit, ..DenseReadOptions::default() };
-    let data = pictures.open(DenseTruthKind::Depth, reading, side, model.seed)?;
+    let data = pictures.open(DenseTruthKind::Depth, reading, side, (model.seed, opened.channels()))?;
     let (memory, exact_padding, shown) = learning.rest();
     let usual = DepthTask::default();
     let task = DepthTask {

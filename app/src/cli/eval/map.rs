@@ -52,8 +52,8 @@ pub fn run(arguments: &ProjectionArgs) -> Result<CliExitStatus> {
             seed: model.seed,
         })
     };
-    let task = ProjectionTask { source: pictures.open(model.seed)?, way };
     let opened = model.open(output.json)?;
+    let task = ProjectionTask { source: pictures.open(model.seed, opened.channels())?, way };
     let mut bars = EvalProgressBars::new(output.json);
     let context =
         EvalContext { backbone: &opened.backbone, options: &opened.options, device: &opened.chosen.device };

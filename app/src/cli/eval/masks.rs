@@ -42,7 +42,7 @@ pub fn run(arguments: &MasksArgs) -> Result<CliExitStatus> {
     let opened = model.open(output.json)?;
     let side = window(arguments.window, model.size, &opened);
     let reading = DenseReadOptions { binary: arguments.binary, ..DenseReadOptions::default() };
-    let data = pictures.open(DenseTruthKind::Object, reading, side, model.seed)?;
+    let data = pictures.open(DenseTruthKind::Object, reading, side, (model.seed, opened.channels()))?;
     let task = MasksTask { window: Some(side), mass: arguments.mass, shown: arguments.show };
     show(&opened.evaluate(&EvalTask::Masks(data, task))?, EvaluationKind::Masks, output)
 }

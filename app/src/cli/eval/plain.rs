@@ -52,15 +52,16 @@ impl PlainEval {
     /// Measures and shows.
     pub fn run(&self) -> Result<CliExitStatus> {
         let Self { entry, model, pictures, output } = self;
+        let mut opened = model.open(output.json)?;
+        let (seed, channels) = (model.seed, opened.channels());
         let (data, scenes) = match pictures {
             PlainPictures::Labelled(pictures) => {
-                (EvaluationData::Labelled(pictures.open(model.seed)?), pictures.are_scenes()?)
+                (EvaluationData::Labelled(pictures.open(seed, channels)?), pictures.are_scenes()?)
             }
             PlainPictures::All(pictures) => {
-                (EvaluationData::All(pictures.open(model.seed)?), pictures.are_scenes()?)
+                (EvaluationData::All(pictures.open(seed, channels)?), pictures.are_scenes()?)
             }
         };
-        let mut opened = model.open(output.json)?;
         if let PlainPictures::Labelled(pictures) = pictures {
             opened.options.dump.clone_from(&pictures.dump);
         }

@@ -35,13 +35,15 @@ pub struct RetrievalArgs {
 /// Measures and shows.
 pub fn run(arguments: &RetrievalArgs) -> Result<CliExitStatus> {
     let RetrievalArgs { model, pictures, output, .. } = arguments;
+    let opened = model.open(output.json)?;
+    let channels = opened.channels();
     let sought = match &arguments.truth {
         Some(file) => match pictures.data.as_slice() {
             [folder] => RetrievalTarget::Listed(RetrievalBenchmark::open(file, folder)?),
             _ => bail!(UsageError("--truth counts the pictures of one folder: name one --data".to_owned())),
         },
-        None => RetrievalTarget::SameClass(pictures.open(model.seed)?),
+        None => RetrievalTarget::SameClass(pictures.open(model.seed, channels)?),
     };
     let task = EvalTask::Retrieve(RetrieveTask { sought, whole: arguments.whole });
-    show(&model.open(output.json)?.evaluate(&task)?, EvaluationKind::Retrieve, output)
+    show(&opened.evaluate(&task)?, EvaluationKind::Retrieve, output)
 }

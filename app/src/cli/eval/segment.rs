@@ -59,7 +59,7 @@ pub fn run(arguments: &SegmentationArgs) -> Result<CliExitStatus> {
     let opened = model.open(output.json)?;
     let side = window(arguments.window, model.size, &opened);
     let reading = DenseReadOptions { binary: arguments.binary, ..DenseReadOptions::default() };
-    let data = pictures.open(DenseTruthKind::Classes, reading, side, model.seed)?;
+    let data = pictures.open(DenseTruthKind::Classes, reading, side, (model.seed, opened.channels()))?;
     let usual = if arguments.ms { SegmentTask::multi_scale() } else { SegmentTask::default() };
     let (memory, exact_padding, shown) = learning.rest();
     let task = SegmentTask {

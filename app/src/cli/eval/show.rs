@@ -117,7 +117,7 @@ mod tests {
             pictures: vec![CaptionedPicture {
                 name: "confusion".to_owned(),
                 caption: "What is taken for what.".to_owned(),
-                picture: Picture { width: 2, height: 1, rgb: vec![0, 1, 2, 3, 4, 5] },
+                picture: Picture::of_rgb(2, 1, vec![0, 1, 2, 3, 4, 5]),
                 kept: Vec::new(),
             }],
             notes: vec!["chosen by hand".to_owned()],

@@ -5,8 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, Scope};
 
 use anyhow::{Context, Result, anyhow};
-use dinoscope_core::data::decode::decode_file_as;
-use dinoscope_core::data::decode::depth::IntensityRange;
+use dinoscope_core::data::decode::{DecodeOptions, decode_file_as};
 use dinoscope_core::data::{DataError, Picture};
 use dinoscope_core::features::whole_view;
 
@@ -20,8 +19,8 @@ pub struct PrefetchOptions {
     pub resolution: usize,
     /// Side of a patch.
     pub patch: usize,
-    /// Black and white of deep files.
-    pub range: IntensityRange,
+    /// How files are decoded: as pictures of so many channels as the model takes.
+    pub decode: DecodeOptions,
     /// Whether the whole picture is wanted too.
     pub whole: bool,
 }
@@ -38,7 +37,7 @@ pub struct PrefetchedImage {
 
 impl PrefetchOptions {
     fn make(self, path: &Path) -> Result<PrefetchedImage, DataError> {
-        let picture = decode_file_as(path, self.range.into())?.picture;
+        let picture = decode_file_as(path, self.decode)?.picture;
         let view = whole_view(&picture, self.resolution, self.patch);
         let size = (picture.width, picture.height);
         Ok(PrefetchedImage { view, picture: self.whole.then_some(picture), size })
@@ -110,7 +109,8 @@ mod tests {
             .collect();
         let paths: Vec<&PathBuf> = paths.iter().collect();
         for whole in [false, true] {
-            let making = PrefetchOptions { resolution: 16, patch: 8, range: IntensityRange::Fixed, whole };
+            let making =
+                PrefetchOptions { resolution: 16, patch: 8, decode: DecodeOptions::default(), whole };
             std::thread::scope(|scope| {
                 let mut ahead = ImagePrefetcher::start(scope, &paths, making).unwrap();
                 for i in 0..23 {
@@ -128,7 +128,7 @@ mod tests {
         // Dropped early, the threads end.
         std::thread::scope(|scope| {
             let making =
-                PrefetchOptions { resolution: 16, patch: 8, range: IntensityRange::Fixed, whole: true };
+                PrefetchOptions { resolution: 16, patch: 8, decode: DecodeOptions::default(), whole: true };
             ImagePrefetcher::start(scope, &paths, making).unwrap().next().unwrap().unwrap();
         });
     }

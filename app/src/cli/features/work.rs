@@ -9,6 +9,7 @@ use dinoscope_core::analysis::attention_map::{AttentionMaps, overlay, stretch};
 use dinoscope_core::analysis::colour_map::ColourMap;
 use dinoscope_core::analysis::image_out::{UpsampleFilter, write_png};
 use dinoscope_core::analysis::{PatchFeatures, npy, similarity};
+use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::{Picture, archive};
 use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::features::{ViewFeatures, view_attention, view_features, view_features_and_attention};
@@ -79,7 +80,10 @@ impl FeatureJob<'_> {
         let making = PrefetchOptions {
             resolution: self.resolution,
             patch: self.backbone.config.patch,
-            range: self.arguments.depth_range,
+            decode: DecodeOptions {
+                channels: self.backbone.config.channels(),
+                ..self.arguments.depth_range.into()
+            },
             whole: self.arguments.attention || self.arguments.similarity.is_some(),
         };
         let mut progress = CliProgress::new(self.inputs.len() as u64, "pictures", self.arguments.json);

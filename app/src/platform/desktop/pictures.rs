@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use dinoscope_core::data::decode::animation::{ReducedFrames, reduced_frames};
-use dinoscope_core::data::decode::{DecodeOptions, DecodedPicture, LeastPictureSize};
+use dinoscope_core::data::decode::{DecodeOptions, DecodedPicture};
 use dinoscope_core::data::source::scenes;
 use dinoscope_core::data::{DataError, Picture, decode as core_decode};
+
+/// Kinds of files beside pictures that frames can be had of: no video is decoded here.
+pub const VIDEOS: &[&str] = &[];
 
 /// Whether pictures of files can be had from [`decode`] alone.
 pub const BY_WORKER_ALONE: bool = false;
@@ -18,12 +21,11 @@ pub fn decoders() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).clamp(1, 4)
 }
 
-/// Decodes a file to the size that is enough, or with all its pixels.
+/// Decodes a file to the size that is enough, or with all its pixels, and with the channels that are asked for.
 ///
 /// # Errors
 /// It is no picture, or can't be read. A decoder that panics is a broken file, not the end of the thread.
-pub async fn decode(path: &Path, least: Option<LeastPictureSize>) -> Result<DecodedPicture, DataError> {
-    let options = DecodeOptions { least, ..DecodeOptions::default() };
+pub async fn decode(path: &Path, options: DecodeOptions) -> Result<DecodedPicture, DataError> {
     let decoded = std::panic::catch_unwind(|| core_decode::decode_file_as(path, options));
     decoded.unwrap_or_else(|panic| {
         let reason = dinoscope_core::device::panic_text(panic);

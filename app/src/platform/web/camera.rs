@@ -50,5 +50,5 @@ pub fn frame(side: usize) -> Option<Picture> {
     let (width, height) = (number(0)?, number(1)?);
     let rgba = parts.get(2).dyn_into::<Uint8Array>().ok()?.to_vec();
     let rgb: Vec<u8> = rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-    (width > 0 && rgb.len() == width * height * 3).then_some(Picture { width, height, rgb })
+    (width > 0 && rgb.len() == width * height * 3).then_some(Picture::of_rgb(width, height, rgb))
 }

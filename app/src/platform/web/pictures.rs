@@ -4,12 +4,16 @@ use std::path::Path;
 use std::rc::Rc;
 
 use dinoscope_core::data::decode::animation::ReducedFrames;
-use dinoscope_core::data::decode::{DecodedPicture, LeastPictureSize};
+use dinoscope_core::data::decode::{DecodeOptions, DecodedPicture};
 use dinoscope_core::data::{DataError, Picture, archive};
 use dinoscope_core::files::{self, FileChange};
 
+use super::video;
 use super::workers::{WorkerClient, WorkerSlot};
 use crate::wire::{WorkerRequest, WorkerResponse};
+
+/// Kinds of files beside pictures that frames can be had of.
+pub const VIDEOS: &[&str] = &video::EXTENSIONS;
 
 /// Whether pictures of files can be had from [`decode`] alone: the page may be the only one to have them.
 pub const BY_WORKER_ALONE: bool = true;
@@ -68,21 +72,25 @@ pub(super) fn odd(answer: &WorkerResponse) -> String {
     format!("the worker answered something else: {answer:?}")
 }
 
-/// Decodes a file, to the size that is enough or with all its pixels, in a worker: a large photograph takes longer than many
+/// Decodes a file, to the size that is enough or with all its pixels and with the channels that are asked for, in a worker: a large photograph takes longer than many
 /// frames.
 ///
 /// # Errors
 /// The file is no picture, or can't be read.
-pub async fn decode(path: &Path, least: Option<LeastPictureSize>) -> Result<DecodedPicture, DataError> {
-    picture(WorkerRequest::Decode(path.to_owned(), least), Some(path)).await
+pub async fn decode(path: &Path, options: DecodeOptions) -> Result<DecodedPicture, DataError> {
+    let DecodeOptions { least, channels, .. } = options;
+    picture(WorkerRequest::Decode(path.to_owned(), least, channels), Some(path)).await
 }
 
-/// At most `most` frames of a file, an animation or one picture, none of their sides longer than `side` pixels; decoded in a
+/// At most `most` frames of a file, an animation, a video or one picture, none of their sides longer than `side` pixels; decoded in a
 /// worker.
 ///
 /// # Errors
 /// It is no picture, or can't be read.
 pub async fn frames(path: &Path, side: usize, most: usize) -> Result<ReducedFrames, DataError> {
+    if video::is_video(path) {
+        return video::frames(path, side, most).await;
+    }
     let worker = decoder().map_err(DataError::Told)?;
     worker.tell(WorkerRequest::Files(files::snapshot(path)), &[path]).map_err(DataError::Told)?;
     let order = WorkerRequest::Frames(path.to_owned(), side, most);

@@ -46,9 +46,9 @@ impl ExploreWorkspace {
     /// What is told to who looks at a picture.
     pub(super) fn request(&self, id: PictureId, way: ViewQuery) -> Option<InspectionRequest> {
         let (origin, pixels) = (self.gallery.origin(id)?, self.intake.pixels.clone());
-        let load = move |patch| -> LocalFuture<_> {
+        let load = move |patch, channels| -> LocalFuture<_> {
             let (pixels, origin) = (pixels.clone(), origin.clone());
-            let shape = ModelViewShape { resolution: way.resolution, patch };
+            let shape = ModelViewShape { resolution: way.resolution, patch, channels };
             Box::pin(async move { pixels.view(id, &origin, shape).await })
         };
         // What two models have seen is compared in memory, as what the camera's place is followed by.
@@ -66,7 +66,11 @@ impl ExploreWorkspace {
         let changed = self.canvas.wanted != key;
         self.canvas.wanted = key;
         if changed {
-            let shape = ModelViewShape { resolution: self.settings.resolution(), patch: self.settings.patch };
+            let shape = ModelViewShape {
+                resolution: self.settings.resolution(),
+                patch: self.settings.patch,
+                channels: self.settings.channels,
+            };
             let pictures = wanted.iter().map(|wanted| wanted.picture);
             let pictures = pictures.filter(|id| !FollowPanel::is_frame(*id)).collect();
             self.intake.pixels.expect(shape, pictures);

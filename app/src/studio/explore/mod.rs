@@ -237,7 +237,7 @@ impl ExploreWorkspace {
     /// Opens a picture that is in memory.
     pub fn open_image(&mut self, name: String, image: &egui::ColorImage) {
         let rgb = image.pixels.iter().flat_map(|p| [p.r(), p.g(), p.b()]).collect();
-        let picture = Picture { width: image.size[0], height: image.size[1], rgb };
+        let picture = Picture::of_rgb(image.size[0], image.size[1], rgb);
         self.gallery.add(name, ImageOrigin::Memory(Arc::new(picture)));
     }
 

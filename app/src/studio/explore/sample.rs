@@ -109,9 +109,9 @@ impl ExploreWorkspace {
     pub(super) fn sample_wanted(&self) -> Option<InspectionRequest> {
         let WelcomeSampleState::Asked(way) = self.sample.state else { return None };
         let pixels = self.intake.pixels.clone();
-        let load = move |patch| -> LocalFuture<_> {
+        let load = move |patch, channels| -> LocalFuture<_> {
             let pixels = pixels.clone();
-            let shape = ModelViewShape { resolution: way.resolution, patch };
+            let shape = ModelViewShape { resolution: way.resolution, patch, channels };
             Box::pin(async move { pixels.view(SAMPLE, &ImageOrigin::Scene(SCENE), shape).await })
         };
         let wanted = !self.sample.over && !self.results.kept.contains_key(&(SAMPLE, way));
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn colours_are_as_large_as_the_picture() {
-        let picture = Picture { width: 64, height: 32, rgb: vec![90; 64 * 32 * 3] };
+        let picture = Picture::of_rgb(64, 32, vec![90; 64 * 32 * 3]);
         let data = (0..4 * 8 * 6).map(|i| ((i * 7919) % 97) as f32).collect();
         let patches = PatchFeatures { rows: 4, cols: 8, dim: 6, data };
         let [image, colours] = colour(&picture, &patches).unwrap();

@@ -1,5 +1,6 @@
 //! How one looks: what is remembered and what belongs to the model.
 
+use dinoscope_core::data::RGB;
 use dinoscope_core::explore::{ModelSource, QueryToken, ViewQuery};
 use dinoscope_core::model::VitConfig;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,9 @@ pub struct ExploreSettings {
     /// Side of a patch.
     #[serde(skip)]
     pub patch: usize,
+    /// Channels of the pictures that the model takes.
+    #[serde(skip)]
+    pub channels: usize,
     /// Blocks of the model.
     #[serde(skip)]
     pub depth: usize,
@@ -101,6 +105,7 @@ impl Default for ExploreSettings {
             from_pin: false,
             own_resolution: 224,
             patch: 14,
+            channels: RGB,
             depth: 12,
             heads: 6,
         }
@@ -113,6 +118,7 @@ impl ExploreSettings {
         // As `dinoscope features`: the stored grid, at least 32 patches.
         self.own_resolution = config.view_side();
         (self.patch, self.depth, self.heads) = (config.patch, config.depth, config.heads);
+        self.channels = config.channels();
         self.block = self.block.filter(|block| *block < config.depth);
         self.head = self.head.filter(|head| *head < config.heads);
     }

@@ -39,7 +39,7 @@ fn tinted(picture: &Picture, mask: &[f32]) -> Picture {
     let pixels = picture.rgb.as_chunks::<3>().0.iter().zip(mask);
     let rgb = pixels
         .flat_map(|(pixel, share)| if *share > INSIDE { mixed(*pixel, FOLLOWED, 0.55) } else { *pixel });
-    Picture { rgb: rgb.collect(), ..*picture }
+    Picture::of_rgb(picture.width, picture.height, rgb.collect())
 }
 
 /// Shares of patches, `[rows * cols]`, as shares of the pixels of a picture of `[width, height]`, `[height * width]`.
@@ -57,7 +57,7 @@ pub fn of_pixels(
 /// A mask in white on black.
 pub fn mask_picture(shares: &[f32], [width, height]: [usize; 2]) -> Picture {
     let rgb = shares.iter().flat_map(|share| [if *share > INSIDE { 255 } else { 0 }; 3]).collect();
-    Picture { width, height, rgb }
+    Picture::of_rgb(width, height, rgb)
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_ring_is_where_the_place_is_and_grey_once_it_is_lost() {
-        let picture = Picture { width: 80, height: 60, rgb: [40, 50, 60].repeat(80 * 60) };
+        let picture = Picture::of_rgb(80, 60, [40, 50, 60].repeat(80 * 60));
         let at = |drawn: &Picture, x: usize, y: usize| -> [u8; 3] {
             let i = 3 * (y * 80 + x);
             drawn.rgb[i..i + 3].try_into().unwrap()
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_mask_is_laid_over_its_pixels() {
-        let picture = Picture { width: 4, height: 2, rgb: vec![10; 24] };
+        let picture = Picture::of_rgb(4, 2, vec![10; 24]);
         let shares = of_pixels(&[1.0, 0.0], (1, 2), [4, 2]).unwrap();
         let drawn = draw_frame(&picture, Some(&shares), &[], true);
         assert!(drawn.rgb[0] > 100 && drawn.rgb[9] == 10, "{:?}", drawn.rgb);

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn pictures_smaller_than_the_kernel_are_blurred() {
         for (width, height) in [(1, 1), (2, 3), (7, 1)] {
-            let mut picture = Picture { width, height, rgb: vec![90; 3 * width * height] };
+            let mut picture = Picture::of_rgb(width, height, vec![90; 3 * width * height]);
             gaussian_blur(&mut picture, 2.0);
             assert!(picture.rgb.iter().all(|&byte| byte == 90));
         }

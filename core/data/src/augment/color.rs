@@ -3,11 +3,14 @@
 use super::planes::PlanarPicture;
 use super::wide::{to_byte_down, wide};
 use crate::Picture;
+use crate::channels::luma;
 
 /// Mirrors a picture left to right.
 pub fn flip_horizontal(picture: &mut Picture) {
-    for row in picture.rgb.chunks_exact_mut(3 * picture.width.max(1)) {
-        row.as_chunks_mut::<3>().0.reverse();
+    for layers in [&mut picture.rgb, &mut picture.beyond] {
+        for row in layers.chunks_exact_mut(3 * picture.width.max(1)) {
+            row.as_chunks_mut::<3>().0.reverse();
+        }
     }
 }
 
@@ -47,6 +50,16 @@ pub(super) fn spread(planes: &mut PlanarPicture, factor: f32) {
     let sum = sum_of_luma(planes.channels());
     let mean = (sum as f64 / pixels.max(1) as f64 + 0.5) as u8;
     blend_all(&mut planes.bytes, mean, factor);
+}
+
+/// Each channel blended with its own mean: what [`contrast`] is to channels that are no colours.
+pub(super) fn spread_each(planes: &mut PlanarPicture, factor: f32) {
+    let pixels = planes.width * planes.height;
+    for plane in planes.channels_mut() {
+        let sum: u64 = plane.iter().map(|value| u64::from(*value)).sum();
+        let mean = (sum as f64 / pixels.max(1) as f64 + 0.5) as u8;
+        blend_all(plane, mean, factor);
+    }
 }
 
 /// [`saturation`] of planes.
@@ -96,12 +109,6 @@ wide! {
         }
         sum
     }
-}
-
-/// PIL's fixed-point ITU-R 601 luma.
-#[inline(always)]
-fn luma(r: u8, g: u8, b: u8) -> u8 {
-    ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
 }
 
 /// PIL's blend: from `a` (factor 0) to `b` (factor 1) and beyond, cut off rather than rounded.

@@ -8,12 +8,9 @@ use cubecl::server::Handle;
 use dinoscope_shaders::ShaderError;
 use dinoscope_shaders::augment::{ChannelNormalization, ColourJitterStep, CropSpec, gpu};
 
-use super::{ColourAdjustment, CropRecipe, MEAN, STD, ViewPlan};
-use crate::Picture;
+use super::{ColourAdjustment, CropRecipe, ViewPlan};
+use crate::{Picture, RGB};
 use dinoscope_base::bytes::shown;
-
-/// What [`super::normalize`] does, in the words of the GPU program.
-const NORMALIZE: ChannelNormalization = ChannelNormalization { mean: MEAN, std: STD };
 
 /// The crops of a batch on a device, ordered as in [`CropBatch`](crate::loader::Batch).
 #[derive(Clone, Debug)]
@@ -33,7 +30,7 @@ pub struct DeviceCrops {
 /// iteration, where the recipe has any.
 ///
 /// # Errors
-/// There are not as many plans for a picture as the recipe has crops, a plan is for another picture, or the pictures or
+/// The recipe is of other pictures than of colours, there are not as many plans for a picture as the recipe has crops, a plan is for another picture, or the pictures or
 /// crops are more than the device holds in one buffer.
 pub fn device_crops(
     client: &Client,
@@ -45,6 +42,7 @@ pub fn device_crops(
     if plans.len() != pictures.len() {
         return Err(wrong("plans of pictures", plans.len(), pictures.len()));
     }
+    let normalize = normalization(recipe)?;
     let crops = 2 + recipe.locals;
     if let Some(plans) = plans.iter().find(|plans| plans.len() != crops) {
         return Err(wrong("plans of a picture", plans.len(), crops));
@@ -67,7 +65,7 @@ pub fn device_crops(
     let pixels = client.create(Bytes::from_bytes_vec(padded));
     let made = |plans: &[Vec<ViewPlan>], crops: Range<usize>, size| {
         let views = views(pictures, &offsets, plans, crops);
-        gpu::augment(client, &pixels, bytes, &views, size, &NORMALIZE)
+        gpu::augment(client, &pixels, bytes, &views, size, &normalize)
     };
     let gram = recipe.gram.map(|seen| {
         let of_gram: Vec<_> = plans.iter().map(|plans| ViewPlan::of_gram(plans, &seen)).collect();
@@ -78,6 +76,19 @@ pub fn device_crops(
         local: made(plans, 2..crops, recipe.local_size)?,
         gram: gram.transpose()?,
     })
+}
+
+/// How a recipe's pictures are normalised, in the words of the GPU program.
+fn normalization(recipe: &CropRecipe) -> Result<ChannelNormalization, ShaderError> {
+    let of = |values: &[f32]| {
+        <[f32; RGB]>::try_from(values).map_err(|_| ShaderError::Length {
+            program: "crops",
+            what: "channels",
+            found: values.len(),
+            expected: RGB,
+        })
+    };
+    Ok(ChannelNormalization { mean: of(&recipe.pixels.mean)?, std: of(&recipe.pixels.deviation)? })
 }
 
 /// Some of the crops of all pictures: the first of each, then the second of each, and so on.
@@ -136,8 +147,10 @@ fn view(plan: &ViewPlan, picture: &Picture, offset: usize, slot: usize) -> CropS
 mod tests {
     use dinoscope_shaders::augment::cpu;
 
-    use super::super::{GramCropRecipe, ViewCutter, ViewKind};
+    use super::super::{GramCropRecipe, MEAN, STD, ViewCutter, ViewKind};
     use super::*;
+
+    const NORMALIZE: ChannelNormalization = ChannelNormalization { mean: MEAN, std: STD };
     use crate::loader::{DataLoader, make_batch};
     use crate::source::scenes::ScenesSource;
     use dinoscope_base::rng::stream;
@@ -157,7 +170,7 @@ mod tests {
             let edge = if (x / 9 + y / 7) % 3 == 0 { 70 } else { 0 };
             ((flow + edge) % 256 + i.wrapping_mul(2_654_435_761) % 23).min(255) as u8
         };
-        Picture { width, height, rgb: (0..3 * width * height).map(value).collect() }
+        Picture::of_rgb(width, height, (0..3 * width * height).map(value).collect())
     }
 
     /// The GPU's program is held to its twin where there are GPUs; here the twin is held to this crate's operations.

@@ -24,11 +24,8 @@ pub use reference::{apply_named, check_oracle};
 pub use resize::{CropBox, eval_view, resize_to, resized_crop};
 
 use super::Picture;
-
-/// Mean of red, green and blue over ImageNet, of values in 0..1.
-pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Standard deviation of red, green and blue over ImageNet, of values in 0..1.
-pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
+use super::channels::ChannelStatistics;
+pub use super::channels::{MEAN, STD};
 
 /// How often each kind of crop is blurred.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,6 +87,8 @@ pub struct CropRecipe {
     pub fixed: bool,
     /// The global crops once more, for a Gram teacher.
     pub gram: Option<GramCropRecipe>,
+    /// How pictures are normalised, and how many channels they have.
+    pub pixels: ChannelStatistics,
 }
 
 /// How a Gram teacher gets to see the global crops: the same part of the picture, in more pixels (Siméoni et al. 2025, section 4.3).
@@ -124,34 +123,82 @@ impl Default for CropRecipe {
             solarize: 0.2,
             fixed: false,
             gram: None,
+            pixels: ChannelStatistics::image_net(),
         }
     }
 }
 
-/// A picture as the model takes it: `[3, height, width]`, less [`MEAN`], over [`STD`].
+/// A picture as a model of colours takes it: `[3, height, width]`, less [`MEAN`], over [`STD`].
 pub fn normalize(picture: &Picture) -> Vec<f32> {
-    let pixels = picture.width * picture.height;
-    let mut out = vec![0.0; picture.rgb.len()];
-    for ((channel, table), plane) in
-        planes::NORMALIZED.iter().enumerate().zip(out.chunks_exact_mut(pixels.max(1)))
-    {
-        for (value, rgb) in plane.iter_mut().zip(picture.rgb.as_chunks::<3>().0) {
-            *value = table[usize::from(rgb[channel])];
-        }
-    }
-    out
+    ChannelStatistics::image_net().normalize(picture)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dinoscope_base::rng::stream;
 
     #[test]
     fn normalized_planes_hold_one_channel_each() {
-        let picture = Picture { width: 2, height: 1, rgb: vec![0, 255, 128, 51, 102, 204] };
+        let picture = Picture::of_rgb(2, 1, vec![0, 255, 128, 51, 102, 204]);
         let planes = normalize(&picture);
         let expected = |value: u8, c: usize| (f32::from(value) / 255.0 - MEAN[c]) / STD[c];
         let want = [(0, 0), (51, 0), (255, 1), (102, 1), (128, 2), (204, 2)].map(|(v, c)| expected(v, c));
         assert_eq!(planes, want);
+    }
+
+    #[test]
+    fn every_channel_is_cut_as_a_picture_of_its_own() {
+        let (width, height, size) = (37, 29, 16);
+        let planes: Vec<Vec<u8>> =
+            (0..5).map(|c| (0..width * height).map(|i| ((i * (c + 3)) % 251) as u8).collect()).collect();
+        let all: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
+        let picture = Picture::of_planes(width, height, &all);
+        let pixels = ChannelStatistics {
+            mean: (0..5).map(|c| 0.1 * c as f32).collect(),
+            deviation: (1..6).map(|c| 0.1 * c as f32).collect(),
+        };
+        for i in 0..40 {
+            let mut rng = stream(3, "test", i, 0);
+            let plan = ViewPlan::draw(&mut rng, ViewKind::Global2, width, height, &CropRecipe::default());
+            let mut found = vec![0.0; 5 * size * size];
+            ViewCutter::of(&pixels).cut(&plan, &picture, size, &mut found);
+            for (c, plane) in all.iter().enumerate() {
+                let alone =
+                    ChannelStatistics { mean: vec![pixels.mean[c]], deviation: vec![pixels.deviation[c]] };
+                let mut wanted = vec![0.0; size * size];
+                let grey = Picture::of_planes(width, height, &[plane]);
+                ViewCutter::of(&alone).cut(&plan, &grey, size, &mut wanted);
+                assert_eq!(found[c * size * size..][..size * size], wanted, "channel {c} of plan {i}");
+            }
+            assert_eq!(plan.apply(&picture, size).channels, 5);
+        }
+    }
+
+    #[test]
+    fn colours_keep_to_themselves_where_channels_are_none() {
+        let planes = [[200; 16], [100; 16], [50; 16], [10; 16]];
+        let four = Picture::of_planes(4, 4, &planes.each_ref().map(|plane| &plane[..]));
+        let jitter = [
+            ColourAdjustment::Hue(0.3),
+            ColourAdjustment::Saturation(0.0),
+            ColourAdjustment::Contrast(0.0),
+            ColourAdjustment::Brightness(0.5),
+        ];
+        let crop = CropBox { left: 0, top: 0, width: 4, height: 4 };
+        let plan = ViewPlan {
+            crop,
+            flip: false,
+            jitter: Some(jitter),
+            grayscale: true,
+            blur: None,
+            solarize: false,
+        };
+        let seen = plan.apply(&four, 4);
+        let values: Vec<u8> = (0..4).filter_map(|c| seen.channel(c).next()).collect();
+        assert_eq!(values, [100, 50, 25, 5], "each about its own mean, and then half as bright");
+        // Of colours the same plan leaves one grey.
+        let colours = plan.apply(&Picture::of_rgb(4, 4, [200, 100, 50].repeat(16)), 4);
+        assert!(colours.rgb.iter().all(|value| *value == colours.rgb[0]));
     }
 }

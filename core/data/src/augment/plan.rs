@@ -4,7 +4,8 @@ use super::blur::GaussianBlur;
 use super::planes::PlanarPicture;
 use super::resize::CropResizer;
 use super::{BlurProbability, CropBox, CropRecipe, GramCropRecipe, color, hue};
-use crate::Picture;
+use crate::channels::{ByteTables, ChannelStatistics};
+use crate::{Picture, RGB};
 use dinoscope_base::rng::{RngExt, Stream};
 
 /// Which of a picture's crops a view is.
@@ -111,36 +112,63 @@ impl ViewPlan {
 
     /// Carries the plan out: the view as a square of `size` pixels.
     pub fn apply(&self, picture: &Picture, size: usize) -> Picture {
-        ViewCutter::default().planes(self, picture, size).picture()
+        let (mut cutter, colours) = (ViewCutter::default(), picture.channels == RGB);
+        picture.map_layers(|layer| cutter.planes(self, (layer, picture.width), size, colours).picture())
     }
 }
 
 /// Carries out plans one after another, in memory that it keeps.
-#[derive(Default)]
 pub struct ViewCutter {
     resizer: CropResizer,
     blur: GaussianBlur,
     view: PlanarPicture,
+    tables: ByteTables,
+}
+
+impl Default for ViewCutter {
+    fn default() -> Self {
+        Self::of(&ChannelStatistics::image_net())
+    }
 }
 
 impl ViewCutter {
-    /// What [`ViewPlan::apply`] makes, normalised ([`super::normalize`]) into `out`, of `3 * size * size` values.
-    pub fn cut(&mut self, plan: &ViewPlan, picture: &Picture, size: usize, out: &mut [f32]) {
-        self.planes(plan, picture, size).normalize_into(out);
+    /// For pictures of as many channels as these statistics have, normalised by them.
+    pub fn of(pixels: &ChannelStatistics) -> Self {
+        let (resizer, blur, view) = Default::default();
+        Self { resizer, blur, view, tables: pixels.tables() }
     }
 
-    fn planes(&mut self, plan: &ViewPlan, picture: &Picture, size: usize) -> &PlanarPicture {
+    /// What [`ViewPlan::apply`] makes, normalised into `out`, `[channels, size, size]`.
+    pub fn cut(&mut self, plan: &ViewPlan, picture: &Picture, size: usize, out: &mut [f32]) {
+        let (tables, colours) = (self.tables.clone(), picture.channels == RGB);
+        let outs = out.chunks_mut((RGB * size * size).max(1));
+        for ((layer, tables), out) in picture.layers().zip(tables.chunks(RGB)).zip(outs) {
+            self.planes(plan, (layer, picture.width), size, colours).normalize_into(tables, out);
+        }
+    }
+
+    /// The view of a layer with rows of so many pixels. Where its channels are no colours, each keeps to itself: what mixes
+    /// colours (saturation, hue, loss of colour) is left out, and contrast is about each channel's own mean.
+    fn planes(
+        &mut self,
+        plan: &ViewPlan,
+        layer: (&[u8], usize),
+        size: usize,
+        colours: bool,
+    ) -> &PlanarPicture {
         let view = &mut self.view;
-        self.resizer.square(picture, plan.crop, size, plan.flip, view);
+        self.resizer.square(layer, plan.crop, size, plan.flip, view);
         for adjustment in plan.jitter.iter().flatten() {
             match *adjustment {
                 ColourAdjustment::Brightness(factor) => color::brighten(view, factor),
-                ColourAdjustment::Contrast(factor) => color::spread(view, factor),
-                ColourAdjustment::Saturation(factor) => color::saturate(view, factor),
-                ColourAdjustment::Hue(shift) => hue::turn(view, shift),
+                ColourAdjustment::Contrast(factor) if colours => color::spread(view, factor),
+                ColourAdjustment::Contrast(factor) => color::spread_each(view, factor),
+                ColourAdjustment::Saturation(factor) if colours => color::saturate(view, factor),
+                ColourAdjustment::Hue(shift) if colours => hue::turn(view, shift),
+                ColourAdjustment::Saturation(_) | ColourAdjustment::Hue(_) => {}
             }
         }
-        if plan.grayscale {
+        if plan.grayscale && colours {
             color::drop_color(view);
         }
         if let Some(sigma) = plan.blur {
@@ -337,7 +365,7 @@ mod tests {
     #[test]
     fn a_plan_is_carried_out_in_order() {
         let rgb: Vec<u8> = (0..40 * 30 * 3).map(|i| (i * 7 % 256) as u8).collect();
-        let picture = Picture { width: 40, height: 30, rgb };
+        let picture = Picture::of_rgb(40, 30, rgb);
         let crop = CropBox { left: 3, top: 5, width: 20, height: 18 };
         let jitter = [
             ColourAdjustment::Hue(0.05),

@@ -1,6 +1,5 @@
 //! Views while they are worked on: one plane per channel, so that an operation on pixels is one on long vectors.
 
-use super::{MEAN, STD};
 use crate::Picture;
 
 /// An 8-bit picture `[3, height, width]`.
@@ -43,7 +42,7 @@ impl PlanarPicture {
         {
             *pixel = [r, g, b];
         }
-        Picture { width: self.width, height: self.height, rgb }
+        Picture::of_rgb(self.width, self.height, rgb)
     }
 
     /// Red, green and blue.
@@ -60,10 +59,10 @@ impl PlanarPicture {
         [red, green, blue]
     }
 
-    /// Less [`MEAN`], over [`STD`], into `out` `[3, height, width]`.
-    pub fn normalize_into(&self, out: &mut [f32]) {
+    /// As many channels as there are tables, each byte as its channel's table says, into `out` `[tables, height, width]`.
+    pub fn normalize_into(&self, tables: &[[f32; 256]], out: &mut [f32]) {
         for ((plane, bytes), table) in
-            out.chunks_exact_mut((self.width * self.height).max(1)).zip(self.channels()).zip(&NORMALIZED)
+            out.chunks_exact_mut((self.width * self.height).max(1)).zip(self.channels()).zip(tables)
         {
             for (value, &byte) in plane.iter_mut().zip(bytes) {
                 *value = table[usize::from(byte)];
@@ -71,15 +70,3 @@ impl PlanarPicture {
         }
     }
 }
-
-/// What each byte is, per channel, once normalised.
-pub(super) static NORMALIZED: [[f32; 256]; 3] = {
-    let mut tables = [[0.0; 256]; 3];
-    let mut at = 0;
-    while at < 3 * 256 {
-        let (channel, byte) = (at / 256, at % 256);
-        tables[channel][byte] = (byte as f32 / 255.0 - MEAN[channel]) / STD[channel];
-        at += 1;
-    }
-    tables
-};

@@ -136,7 +136,7 @@ fn picture(file: &SafeTensors, name: &str) -> Result<Picture, String> {
     let tensor = file.tensor(name).map_err(|e| format!("augmentation reference: `{name}`: {e}"))?;
     match (tensor.dtype(), tensor.shape()) {
         (Dtype::U8, &[height, width, 3]) if height > 0 && width > 0 => {
-            Ok(Picture { width, height, rgb: tensor.data().to_vec() })
+            Ok(Picture::of_rgb(width, height, tensor.data().to_vec()))
         }
         (dtype, shape) => {
             Err(format!("augmentation reference: `{name}` is {dtype:?} {shape:?}, not a picture"))
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_applied_is_explained() {
-        let input = Picture { width: 4, height: 4, rgb: vec![0; 48] };
+        let input = Picture::of_rgb(4, 4, vec![0; 48]);
         let crop = serde_json::json!(
             {"op": "resized_crop_bicubic_antialias", "top": 2, "left": 0, "height": 3, "width": 4, "size": 8}
         );

@@ -52,10 +52,12 @@ pub fn eval_view(picture: &Picture, size: usize) -> Picture {
 fn resample(picture: &Picture, crop: CropBox, (width, height): (usize, usize), window: CropBox) -> Picture {
     let across = ResampleAxis::new(crop.width, width, window.left, window.width);
     let down = ResampleAxis::new(crop.height, height, window.top, window.height);
-    let mut planes = PlanarPicture::default();
+    let (mut planes, mut resizer) = (PlanarPicture::default(), CropResizer::default());
     let down_first = shrinks_more_down(crop, width, height);
-    CropResizer::default().run(picture, crop, [&across, &down], down_first, &mut planes);
-    planes.picture()
+    picture.map_layers(|layer| {
+        resizer.run(layer, picture.width, crop, [&across, &down], down_first, &mut planes);
+        planes.picture()
+    })
 }
 
 /// Whether a crop's columns are resized before its rows.
@@ -78,10 +80,10 @@ pub(super) struct CropResizer {
 }
 
 impl CropResizer {
-    /// Cuts out `crop`, resizes it to `size` by `size` and mirrors it if so wished.
+    /// Cuts out `crop` of a layer with rows of so many pixels, resizes it to `size` by `size` and mirrors it if so wished.
     pub fn square(
         &mut self,
-        picture: &Picture,
+        (layer, row): (&[u8], usize),
         crop: CropBox,
         size: usize,
         flip: bool,
@@ -92,21 +94,22 @@ impl CropResizer {
         if flip {
             across.spans.reverse();
         }
-        self.run(picture, crop, [&across, &down], shrinks_more_down(crop, size, size), planes);
+        self.run(layer, row, crop, [&across, &down], shrinks_more_down(crop, size, size), planes);
     }
 
     fn run(
         &mut self,
-        picture: &Picture,
+        layer: &[u8],
+        row: usize,
         crop: CropBox,
         [across, down]: [&ResampleAxis; 2],
         down_first: bool,
         planes: &mut PlanarPicture,
     ) {
         let (width, height) = (across.spans.len(), down.spans.len());
-        let stride = 3 * picture.width;
+        let stride = 3 * row;
         let start = 3 * (crop.left + across.reads.start) + stride * (crop.top + down.reads.start);
-        let source = &picture.rgb[start..];
+        let source = &layer[start..];
         if down_first {
             let length = 3 * across.reads.len();
             self.between.resize(length * height, 0);
@@ -206,7 +209,7 @@ mod tests {
     /// A picture whose every byte differs from its neighbours'.
     fn noise(width: usize, height: usize) -> Picture {
         let rgb = (0..width * height * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        Picture { width, height, rgb }
+        Picture::of_rgb(width, height, rgb)
     }
 
     #[test]
@@ -228,7 +231,7 @@ mod tests {
     #[test]
     fn extreme_aspects_and_sizes_work() {
         for (width, height) in [(1, 1), (1, 5000), (5000, 1), (3, 2)] {
-            let picture = Picture { width, height, rgb: vec![77; 3 * width * height] };
+            let picture = Picture::of_rgb(width, height, vec![77; 3 * width * height]);
             let view = eval_view(&picture, 14);
             assert_eq!((view.width, view.height), (14, 14));
             assert!(view.rgb.iter().all(|&byte| byte == 77));

@@ -40,8 +40,7 @@ pub fn each_frame<E: From<DataError>>(
         let next = catch_panic(|| frames.next().transpose().map_err(|error| explain(error, most)));
         let Some(frame) = next.map_err(refused)? else { return Ok(count) };
         let rgb = on_white(frame.into_buffer().into());
-        let picture =
-            Picture { width: rgb.width() as usize, height: rgb.height() as usize, rgb: rgb.into_raw() };
+        let picture = Picture::of_rgb(rgb.width() as usize, rgb.height() as usize, rgb.into_raw());
         count += 1;
         if !each(picture)? {
             return Ok(count);

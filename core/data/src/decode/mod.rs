@@ -1,6 +1,7 @@
 //! Files and bytes to pictures: any supported format, turned upright, 8-bit RGB, within limits.
 
 pub mod animation;
+mod bands;
 pub mod depth;
 mod kinds;
 mod limit;
@@ -18,7 +19,7 @@ pub(crate) use tiff_entries::check as check_tiff_entries;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::{DataError, Picture, archive};
+use super::{DataError, Picture, RGB, archive};
 use depth::{IntensityMapping, IntensityRange, SampleKind};
 use dinoscope_base::files;
 
@@ -55,17 +56,25 @@ impl DecodedPicture {
 }
 
 /// How much of a picture's file is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecodeOptions {
     /// What becomes black and white in files of more than 8 bits.
     pub range: IntensityRange,
     /// The size that is enough; all pixels where there is none.
     pub least: Option<LeastPictureSize>,
+    /// How many channels: with three, every file becomes colours.
+    pub channels: usize,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self { range: IntensityRange::default(), least: None, channels: RGB }
+    }
 }
 
 impl From<IntensityRange> for DecodeOptions {
     fn from(range: IntensityRange) -> Self {
-        Self { range, least: None }
+        Self { range, ..Self::default() }
     }
 }
 
@@ -102,7 +111,8 @@ pub fn decode_file_as(path: &Path, options: DecodeOptions) -> Result<DecodedPict
 /// The format is told from the content, whatever the name. The result is upright (the EXIF orientation is
 /// applied) and 8-bit RGB: deeper colour is reduced as [`IntensityRange::Fixed`] says, grey and CMYK are converted,
 /// transparency is laid on white, and of an animation the first frame is taken. Colour profiles are ignored, as the
-/// reference does. Pictures that are decoded at the same time together stay within the limit of a single one.
+/// reference does. With another number of channels than three they stay as they are: grey, grey and opacity, colours and
+/// opacity, the bands of all pages of a TIFF, the last or first side of an `.npy` file. Pictures that are decoded at the same time together stay within the limit of a single one.
 ///
 /// # Errors
 /// [`DataError::Decode`] says, for a picture called `name`, what is wrong and the way out; also where the decoder
@@ -139,7 +149,10 @@ fn catch_panic<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String>
 }
 
 fn decode(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPicture, String> {
-    let DecodeOptions { range, least } = options;
+    let DecodeOptions { range, least, channels } = options;
+    if channels != RGB || bands::is_array(bytes) {
+        return bands::decode(bytes, options, most);
+    }
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
     if tiff::is_tiff(bytes) {
         if let Some(decoded) = tiff::decode(bytes, range, most)? {
@@ -163,12 +176,9 @@ fn decode(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPict
     let room = limit::room_for((width, height), decoder.total_bytes(), most)?;
     // A picture with broken EXIF data is still a picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let size = match orientation {
-        Orientation::Rotate90
-        | Orientation::Rotate270
-        | Orientation::Rotate90FlipH
-        | Orientation::Rotate270FlipH => (height as usize, width as usize),
-        _ => (width as usize, height as usize),
+    let size = match is_turned(orientation) {
+        true => (height as usize, width as usize),
+        false => (width as usize, height as usize),
     };
     let scaled = least.filter(|_| format == ImageFormat::Jpeg);
     if let Some(rgb) = scaled.and_then(|least| reduced::scaled_jpeg(bytes, (width, height), least)) {
@@ -185,12 +195,23 @@ fn decode(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPict
     Ok(DecodedPicture { picture, size, depth })
 }
 
+/// Whether width and height change places.
+fn is_turned(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
+}
+
 /// Turns a picture as its file says.
 fn upright(rgb: image::RgbImage, orientation: Orientation) -> Picture {
     let mut upright = DynamicImage::ImageRgb8(rgb);
     upright.apply_orientation(orientation);
     let rgb = upright.into_rgb8();
-    Picture { width: rgb.width() as usize, height: rgb.height() as usize, rgb: rgb.into_raw() }
+    Picture::of_rgb(rgb.width() as usize, rgb.height() as usize, rgb.into_raw())
 }
 
 /// What 16-bit samples held; they are stretched to their whole range unless that is what they are taken as anyway.

@@ -205,7 +205,24 @@ fn from_ycbcr([y, cb, cr]: [f64; 3]) -> [u8; 3] {
     [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| v.round() as u8)
 }
 
-fn explain(error: &TiffError, most: u64) -> String {
+/// The numbers of a page, as floats.
+pub(super) fn numbers(samples: &DecodingResult) -> Vec<f32> {
+    match samples {
+        DecodingResult::U8(v) => v.iter().map(|v| f32::from(*v)).collect(),
+        DecodingResult::U16(v) => v.iter().map(|v| f32::from(*v)).collect(),
+        DecodingResult::U32(v) => v.iter().map(|v| *v as f32).collect(),
+        DecodingResult::U64(v) => v.iter().map(|v| *v as f32).collect(),
+        DecodingResult::I8(v) => v.iter().map(|v| f32::from(*v)).collect(),
+        DecodingResult::I16(v) => v.iter().map(|v| f32::from(*v)).collect(),
+        DecodingResult::I32(v) => v.iter().map(|v| *v as f32).collect(),
+        DecodingResult::I64(v) => v.iter().map(|v| *v as f32).collect(),
+        DecodingResult::F16(v) => v.iter().map(|v| v.to_f32()).collect(),
+        DecodingResult::F32(v) => v.clone(),
+        DecodingResult::F64(v) => v.iter().map(|v| *v as f32).collect(),
+    }
+}
+
+pub(super) fn explain(error: &TiffError, most: u64) -> String {
     match error {
         TiffError::UnsupportedError(e) => kinds::unsupported(&format!("TIFF: {e}")),
         TiffError::LimitsExceeded => limit::said(most),

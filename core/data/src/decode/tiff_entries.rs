@@ -11,12 +11,20 @@ const HARMLESS: u64 = 1 << 16;
 /// # Errors
 /// What is wrong and the way out.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
+    check_pages(bytes, 1)
+}
+
+/// [`check`] of as many directories as there are pages, at most so many.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_pages(bytes: &[u8], pages: usize) -> Result<(), String> {
     let file = TiffBytes {
         bytes,
         little: bytes.starts_with(b"II"),
         big: matches!(bytes.get(2..4), Some(b"+\0" | b"\0+")),
     };
-    match file.first_impossible() {
+    match file.first_impossible(pages) {
         Some(tag) => Err(super::damaged(&format!("what is under its tag {tag} is longer than the file"))),
         None => Ok(()),
     }
@@ -37,21 +45,26 @@ impl TiffBytes<'_> {
         Some(if self.little { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) })
     }
 
-    /// The tag of the first entry that can't be, in the first directory: no other is read.
-    fn first_impossible(&self) -> Option<u64> {
+    /// The tag of the first entry that can't be, in the first directories: no other is read.
+    fn first_impossible(&self, directories: usize) -> Option<u64> {
         // Bytes of a count of entries, of an entry, and of the numbers in it; where the directory's place is named.
         let (counts, entry, width, place) = if self.big { (8, 20, 8, 8) } else { (2, 12, 4, 4) };
-        let directory = self.number(place, width)?;
-        let entries = self.number(directory, counts)?;
-        let first = directory.checked_add(counts)?;
-        // As many as there are bytes for.
-        for index in 0..entries.min(self.bytes.len() as u64 / entry) {
-            let at = first.checked_add(index * entry)?;
-            let kind = self.number(at.checked_add(2)?, 2)?;
-            let count = self.number(at.checked_add(4)?, width)?;
-            if count > HARMLESS && count.saturating_mul(size(kind)) > self.bytes.len() as u64 {
-                return self.number(at, 2);
+        let mut directory = self.number(place, width)?;
+        for _ in 0..directories {
+            let entries = self.number(directory, counts)?;
+            let first = directory.checked_add(counts)?;
+            // As many as there are bytes for.
+            for index in 0..entries.min(self.bytes.len() as u64 / entry) {
+                let at = first.checked_add(index * entry)?;
+                let kind = self.number(at.checked_add(2)?, 2)?;
+                let count = self.number(at.checked_add(4)?, width)?;
+                if count > HARMLESS && count.saturating_mul(size(kind)) > self.bytes.len() as u64 {
+                    return self.number(at, 2);
+                }
             }
+            // Behind the entries stands the place of the next directory, 0 behind the last.
+            let next = first.checked_add(entries.checked_mul(entry)?)?;
+            directory = self.number(next, width).filter(|next| *next > 0)?;
         }
         None
     }

@@ -129,7 +129,7 @@ impl PictureSource for FolderSource {
     fn decoding(&self, index: usize) -> u64 {
         let entry = &self.entries[index];
         match entry.kept.get() {
-            Some(picture) => picture.rgb.len() as u64,
+            Some(picture) => picture.bytes() as u64,
             None => *entry.decoding.get_or_init(|| budget::decoding(&self.root.join(&entry.path))),
         }
     }
@@ -140,7 +140,7 @@ impl PictureSource for FolderSource {
             return Ok(picture.clone());
         }
         let picture = decode_file_as(&self.root.join(&entry.path), self.decode)?.picture;
-        let bytes = picture.rgb.len();
+        let bytes = picture.bytes();
         let reserve = |room: usize| room.checked_sub(bytes);
         if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve).is_ok()
             && entry.kept.set(picture.clone()).is_err()

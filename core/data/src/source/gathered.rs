@@ -34,7 +34,7 @@ pub enum SourceContent {
     /// Pictures in one piece.
     Whole(Arc<dyn PictureSource>),
     /// Pictures to learn from beside others to test.
-    Halves(SplitFolder),
+    Halves(Box<SplitFolder>),
 }
 
 /// What a place holds, under its name.
@@ -127,7 +127,7 @@ fn of_pictures(
     how: SourceOptions,
 ) -> SourceContent {
     match SplitFolder::of(root, pictures) {
-        Some(halves) => SourceContent::Halves(halves.beside(left_out).decoded_as(how.decode)),
+        Some(halves) => SourceContent::Halves(Box::new(halves.beside(left_out).decoded_as(how.decode))),
         None => {
             let folder = FolderSource::of_files(root, pictures, how.labels);
             SourceContent::Whole(Arc::new(folder.beside(left_out).decoded_as(how.decode)))

@@ -119,7 +119,7 @@ impl PictureSource for IdxSource {
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         let size = self.width * self.height;
         let rgb = self.pixels[index * size..][..size].iter().flat_map(|&grey| [grey; 3]).collect();
-        Ok(Picture { width: self.width, height: self.height, rgb })
+        Ok(Picture::of_rgb(self.width, self.height, rgb))
     }
 }
 

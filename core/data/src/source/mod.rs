@@ -4,6 +4,7 @@ mod archive;
 pub mod builtin;
 pub mod datasets;
 pub mod dense;
+pub mod fitted;
 pub mod folder;
 pub mod gathered;
 pub mod halves;

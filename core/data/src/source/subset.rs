@@ -143,7 +143,7 @@ mod tests {
             &self.0
         }
         fn load(&self, _: usize) -> Result<Picture, DataError> {
-            Ok(Picture { width: 1, height: 1, rgb: vec![0; 3] })
+            Ok(Picture::of_rgb(1, 1, vec![0; 3]))
         }
     }
 

@@ -97,7 +97,7 @@ impl DenseFeatureExtractor<'_> {
             return Vec::new();
         };
         let pictures: Vec<&Picture> = views.iter().map(|view| &view.picture).collect();
-        let images = first.frame.tensor(&pictures, device);
+        let images = first.frame.tensor(&pictures, &vit.config.pixels, device);
         let layers = vit.intermediate_layers(images, LayerSelection::At(blocks), *norm);
         let patches = Tensor::cat(layers.iter().map(|layer| layer.patches.clone()).collect(), 2);
         let tokens = cls.then(|| Tensor::cat(layers.into_iter().map(|layer| layer.cls).collect(), 1));

@@ -4,7 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::axis::InterpolationAxis;
 use dinoscope_data::Picture;
-use dinoscope_data::augment::{CropBox, normalize, resize_to};
+use dinoscope_data::augment::{CropBox, resize_to};
+use dinoscope_data::channels::ChannelStatistics;
 
 /// Longer side of a picture in windows, as in the published sizes of 2048 by 512: what is longer is made narrower.
 const LONGEST: usize = 4;
@@ -52,14 +53,14 @@ impl CenterPadding {
         (axis(self.rows(), self.height, self.top()), axis(self.cols(), self.width, self.left()))
     }
 
-    /// `[3, height, width]` of a picture of this frame, normalised, then padded.
-    fn padded(&self, picture: &Picture) -> Vec<f32> {
-        let plain = normalize(picture);
+    /// `[channels, height, width]` of a picture of this frame, normalised, then padded.
+    fn padded(&self, picture: &Picture, pixels: &ChannelStatistics) -> Vec<f32> {
+        let plain = pixels.normalize(picture);
         let (width, height) = (self.cols() * self.patch, self.rows() * self.patch);
         if (width, height) == (self.width, self.height) {
             return plain;
         }
-        let mut out = vec![0.0; 3 * width * height];
+        let mut out = vec![0.0; pixels.channels() * width * height];
         for (row, line) in plain.chunks_exact(self.width.max(1)).enumerate() {
             let (channel, y) = (row / self.height, row % self.height);
             let start = (channel * height + self.top() + y) * width + self.left();
@@ -68,18 +69,18 @@ impl CenterPadding {
         out
     }
 
-    /// Pictures of this frame as a backbone takes them, `[pictures, 3, height, width]`.
-    pub fn tensor(&self, pictures: &[&Picture], device: &Device) -> Tensor<4> {
+    /// Pictures of this frame as a backbone takes them, `[pictures, channels, height, width]`.
+    pub fn tensor(&self, pictures: &[&Picture], pixels: &ChannelStatistics, device: &Device) -> Tensor<4> {
         let (width, height) = (self.cols() * self.patch, self.rows() * self.patch);
-        let mut values = Vec::with_capacity(pictures.len() * 3 * width * height);
-        pictures.iter().for_each(|picture| values.extend(self.padded(picture)));
-        Tensor::from_data(TensorData::new(values, [pictures.len(), 3, height, width]), device)
+        let mut values = Vec::with_capacity(pictures.len() * pixels.channels() * width * height);
+        pictures.iter().for_each(|picture| values.extend(self.padded(picture, pixels)));
+        Tensor::from_data(TensorData::new(values, [pictures.len(), pixels.channels(), height, width]), device)
     }
 
     /// The pixels of every patch, `[cells, 3 patch²]`: what there is without a backbone.
     pub fn pixels(&self, picture: &Picture) -> Vec<f32> {
         let (patch, width, height) = (self.patch, self.cols() * self.patch, self.rows() * self.patch);
-        let padded = self.padded(picture);
+        let padded = self.padded(picture, &ChannelStatistics::image_net());
         let mut out = Vec::with_capacity(padded.len());
         for cell in 0..self.rows() * self.cols() {
             let (top, left) = (cell / self.cols() * patch, cell % self.cols() * patch);
@@ -146,11 +147,12 @@ pub(crate) fn windows(width: usize, height: usize, side: usize, stride: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dinoscope_data::augment::normalize;
 
     fn ramp(width: usize, height: usize) -> Picture {
         let rgb =
             (0..width * height).flat_map(|i| [(i % width * 20) as u8, (i / width * 20) as u8, 7]).collect();
-        Picture { width, height, rgb }
+        Picture::of_rgb(width, height, rgb)
     }
 
     #[test]
@@ -160,7 +162,7 @@ mod tests {
         assert_eq!((frame.rows(), frame.cols(), frame.left(), frame.top()), (1, 2, 0, 0));
         let frame = CenterPadding::new(&ramp(5, 6), 4, true);
         assert_eq!((frame.rows(), frame.cols(), frame.left(), frame.top()), (2, 2, 1, 1));
-        let padded = frame.padded(&ramp(5, 6));
+        let padded = frame.padded(&ramp(5, 6), &ChannelStatistics::image_net());
         let plain = normalize(&ramp(5, 6));
         for (i, value) in padded.iter().enumerate() {
             let (channel, y, x) = (i / 64, i / 8 % 8, i % 8);

@@ -115,7 +115,7 @@ fn blocks(picture: &Picture, width: usize, height: usize) -> Picture {
     let large = (picture.width * times, picture.height * times);
     let pixels = picture.rgb.as_chunks::<3>().0;
     let rgb = nearest(pixels, (picture.width, picture.height), large).into_flattened();
-    resize_to(&Picture { width: large.0, height: large.1, rgb }, width, height)
+    resize_to(&Picture::of_rgb(large.0, large.1, rgb), width, height)
 }
 
 /// `count` pictures of `total`, spread evenly.
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     fn flat(width: usize, height: usize, colour: [u8; 3]) -> Picture {
-        Picture { width, height, rgb: colour.repeat(width * height) }
+        Picture::of_rgb(width, height, colour.repeat(width * height))
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl DepthColourScale {
 
     /// Depth of pixels as a picture; unknown ones are as pale as paper.
     pub fn picture(self, depths: &[f32], width: usize, height: usize) -> Picture {
-        Picture { width, height, rgb: depths.iter().flat_map(|depth| self.colour(*depth)).collect() }
+        Picture::of_rgb(width, height, depths.iter().flat_map(|depth| self.colour(*depth)).collect())
     }
 }
 

@@ -40,7 +40,7 @@ impl DenseSource for Ramps {
         };
         let rgb = (0..240).flat_map(|i| [level(i, &mut rng); 3]).collect();
         let depth = |i: usize| if i < 20 { 0.0 } else { far(i) };
-        let picture = Picture { width: 20, height: 12, rgb };
+        let picture = Picture::of_rgb(20, 12, rgb);
         Ok(DenseSample { picture, classes: Vec::new(), depth: (0..240).map(depth).collect() })
     }
 }

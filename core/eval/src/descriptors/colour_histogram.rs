@@ -35,7 +35,7 @@ mod tests {
     fn four_pixels_by_hand() {
         // Two of one colour on both sides of nothing, one at either end, one beside a border between steps.
         let rgb = [[0, 0, 0], [31, 31, 31], [255, 255, 255], [32, 31, 200]].concat();
-        let found = colour_histogram(&Picture { width: 2, height: 2, rgb });
+        let found = colour_histogram(&Picture::of_rgb(2, 2, rgb));
         assert_eq!(found.len(), 512);
         let root = 512f32.sqrt();
         // Half of the pixels, a quarter, a quarter; 200 is in the step 6 of blue.
@@ -50,7 +50,7 @@ mod tests {
     fn the_cosine_is_the_overlap_of_histograms_wherever_the_colours_are() {
         let stripes = |left: [u8; 3], right: [u8; 3], share: usize| {
             let rgb = (0..64).flat_map(|i| if i % 8 < share { left } else { right }).collect();
-            colour_histogram(&Picture { width: 8, height: 8, rgb })
+            colour_histogram(&Picture::of_rgb(8, 8, rgb))
         };
         let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / 512.0;
         let (red, blue, green) = ([250, 0, 0], [0, 0, 250], [0, 250, 0]);

@@ -111,7 +111,7 @@ mod tests {
 
     fn picture(side: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Picture {
         let rgb = (0..side * side).flat_map(|i| pixel(i % side, i / side)).collect();
-        Picture { width: side, height: side, rgb }
+        Picture::of_rgb(side, side, rgb)
     }
 
     /// The last block of [`numbers_of_scikit_image`]'s picture.

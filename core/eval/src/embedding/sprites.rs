@@ -48,7 +48,7 @@ impl SpriteSheet {
     /// # Errors
     /// When the sheet is larger than the format allows.
     pub fn jpeg(&self) -> Result<Vec<u8>, AnalysisError> {
-        let Picture { width, height, rgb } = &self.sheet;
+        let Picture { width, height, rgb, .. } = &self.sheet;
         let mut out = Vec::new();
         let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, QUALITY);
         let (w, h) = (*width as u32, *height as u32);

@@ -77,7 +77,8 @@ impl<'a> FrameViewer<'a> {
         let (rows, cols) = (frame.height / patch, frame.width / patch);
         Ok(match self.subject {
             FollowSubject::Weights | FollowSubject::Untrained => {
-                let images = to_tensor(std::slice::from_ref(frame), self.context.device);
+                let images =
+                    to_tensor(std::slice::from_ref(frame), &self.backbone.config.pixels, self.context.device);
                 let layers =
                     self.backbone.intermediate_layers(images, LayerSelection::At(&[self.block]), true);
                 let mut data = Vec::new();
@@ -145,7 +146,7 @@ mod tests {
         for _ in 0..2 {
             rgb.extend([255, 0, 0, 0, 0, 0, 128, 128, 128, 128, 128, 128]);
         }
-        let frame = Picture { width: 4, height: 2, rgb };
+        let frame = Picture::of_rgb(4, 2, rgb);
         let own = colours(&frame, 2);
         assert_eq!((own.rows, own.cols, own.dim), (1, 2, 4));
         assert_eq!(own.patch(0).unwrap(), [0.0, -0.5, -0.5, LEVEL]);

@@ -34,7 +34,7 @@ fn masked(picture: &Picture, inside: impl Fn(usize) -> Option<bool>) -> Picture 
         Some(false) => mixed(*pixel, PAPER, DIMMED),
         None => UNKNOWN,
     });
-    Picture { width: picture.width, height: picture.height, rgb: rgb.collect() }
+    Picture::of_rgb(picture.width, picture.height, rgb.collect())
 }
 
 /// Examples with the masks of one way to find them.
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_lies_outside_is_dimmed_and_what_is_unknown_is_grey() {
-        let picture = Picture { width: 3, height: 1, rgb: [[10, 20, 30]; 3].concat() };
+        let picture = Picture::of_rgb(3, 1, [[10, 20, 30]; 3].concat());
         let shown = masked(&picture, |i| [Some(true), Some(false), None][i]);
         let outside = mixed([10, 20, 30], PAPER, DIMMED);
         assert!(outside.iter().all(|level| *level > 200));

@@ -53,7 +53,7 @@ impl DenseSource for BrightSquares {
         let rgb = (0..1024)
             .flat_map(|i| if inside(i) { [220, 180, 30 + noise(i)] } else { [20, 40 + noise(i), 90] });
         let class = |i: usize| if i == 0 { IGNORED } else { u8::from(inside(i)) };
-        let picture = Picture { width: 32, height: 32, rgb: rgb.collect() };
+        let picture = Picture::of_rgb(32, 32, rgb.collect());
         Ok(DenseSample { picture, classes: (0..1024).map(class).collect(), depth: Vec::new() })
     }
 }

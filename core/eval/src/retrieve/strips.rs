@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn frames_tell_right_from_wrong() {
-        let picture = Picture { width: 40, height: 30, rgb: vec![200; 3600] };
+        let picture = Picture::of_rgb(40, 30, vec![200; 3600]);
         let found = |right| RetrievedPicture {
             picture: picture.clone(),
             near: RetrievalHit { picture: 0, similarity: 0.5, right },

@@ -183,7 +183,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("jpg")).unwrap();
         for (i, name) in ["a.png", "b.png", "jpg/c.png", "d.png"].into_iter().enumerate() {
             let rgb = (0..8 * 6 * 3).map(|v| (v / 3 % 8 * 10 + i) as u8).collect();
-            write_png(&folder.path().join(name), &Picture { width: 8, height: 6, rgb }).unwrap();
+            write_png(&folder.path().join(name), &Picture::of_rgb(8, 6, rgb)).unwrap();
         }
         let file = folder.path().join("gnd.json");
         std::fs::write(&file, text).unwrap();

@@ -26,7 +26,7 @@ fn views(classes: usize) -> Vec<(DenseFeatureMap, DenseExample<u8>)> {
         let patches = Tensor::from_data(TensorData::new(patches, [cells, DIM]), &Device::flex());
         let truth = |i: usize| if i % 7 == 3 { IGNORED } else { (i * i % 11 % classes) as u8 };
         let truth = (0..frame.width * frame.height).map(truth).collect();
-        let picture = Picture { width: frame.width, height: frame.height, rgb: Vec::new() };
+        let picture = Picture::of_rgb(frame.width, frame.height, Vec::new());
         let example = DenseExample { view: DenseView { picture, frame }, truth, picture: 0 };
         (DenseFeatureMap { patches, cls: None }, example)
     };

@@ -55,7 +55,7 @@ pub(super) fn colour(class: u8) -> Colour {
 
 /// Classes of pixels as a picture.
 pub(super) fn coloured(classes: &[u8], width: usize, height: usize) -> Picture {
-    Picture { width, height, rgb: classes.iter().flat_map(|class| colour(*class)).collect() }
+    Picture::of_rgb(width, height, classes.iter().flat_map(|class| colour(*class)).collect())
 }
 
 /// Lines of the legend.
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn shot(truth: &[u8]) -> SegmentationExample {
-        let picture = Picture { width: truth.len(), height: 1, rgb: vec![0; 3 * truth.len()] };
+        let picture = Picture::of_rgb(truth.len(), 1, vec![0; 3 * truth.len()]);
         SegmentationExample {
             name: String::new(),
             figure: String::new(),

@@ -54,7 +54,7 @@ impl DenseSource for Squares {
             (0..24 * 16).flat_map(|i| COLOURS[class(i)].map(|v| v + rng.random_range(0..30) as u8)).collect();
         let corner = |i: usize| i.is_multiple_of(4) && (i / 24).is_multiple_of(4);
         let label = |i: usize| if corner(i) { IGNORED } else { class(i) as u8 };
-        let picture = Picture { width: 24, height: 16, rgb };
+        let picture = Picture::of_rgb(24, 16, rgb);
         if self.first + index == 51 {
             return Err(DataError::Decode { name: "squares 51".into(), reason: "it is torn".into() });
         }

@@ -90,7 +90,7 @@ impl SegmentationRunConfig<'_> {
 /// A part of a picture, pixel by pixel.
 fn crop(picture: &Picture, place: CropBox) -> Picture {
     let rgb = cut(picture.rgb.as_chunks::<3>().0, picture.width, place).into_flattened();
-    Picture { width: place.width, height: place.height, rgb }
+    Picture::of_rgb(place.width, place.height, rgb)
 }
 
 /// Every `every`-th label both ways, as [`Axis::every`](crate::dense::axis::Axis::every) takes them.

@@ -17,7 +17,7 @@ pub fn backbone(config: &VitConfig, groups: &[CropGroup], drop: f64) -> u64 {
         FfnKind::SwiGlu => 3 * dim * hidden,
     };
     let per_token = 4 * dim * dim + ffn;
-    let patch = 3 * (config.patch * config.patch) as u64 * dim;
+    let patch = (config.channels() * config.patch * config.patch) as u64 * dim;
     let of_group = |group: &CropGroup| {
         let tokens = group.tokens as u64;
         let patches = (group.tokens - config.prefix()) as u64;

@@ -11,11 +11,11 @@ use crate::train::frozen_teacher::TeacherOutput;
 /// Crops of a batch on the host, crop-major: crop 1 of all images, then crop 2, …
 #[derive(Clone, Copy, Debug)]
 pub struct HostCrops<'a> {
-    /// `[2 images, 3, global_size, global_size]`
+    /// `[2 images, channels, global_size, global_size]`
     pub global: &'a [f32],
-    /// `[locals images, 3, local_size, local_size]`
+    /// `[locals images, channels, local_size, local_size]`
     pub local: &'a [f32],
-    /// `[2 images, 3, gram_size, gram_size]`: the global crops as a Gram teacher sees them; empty where there is none.
+    /// `[2 images, channels, gram_size, gram_size]`: the global crops as a Gram teacher sees them; empty where there is none.
     pub gram: &'a [f32],
     /// Images in the batch.
     pub images: usize,
@@ -27,16 +27,18 @@ pub struct HostCrops<'a> {
     pub local_size: usize,
     /// Side of a crop for a Gram teacher.
     pub gram_size: usize,
+    /// Channels of a picture.
+    pub channels: usize,
 }
 
 /// Crops of a batch that were made on the device, crop-major.
 #[derive(Clone, Debug)]
 pub struct CropTensors {
-    /// `[2 images, 3, global_size, global_size]`
+    /// `[2 images, channels, global_size, global_size]`
     pub global: Tensor<4>,
-    /// `[locals images, 3, local_size, local_size]`; `None` without local crops.
+    /// `[locals images, channels, local_size, local_size]`; `None` without local crops.
     pub local: Option<Tensor<4>>,
-    /// `[2 images, 3, side, side]`: the global crops as a Gram teacher sees them, where there is one.
+    /// `[2 images, channels, side, side]`: the global crops as a Gram teacher sees them, where there is one.
     pub gram: Option<Tensor<4>>,
     /// Images in the batch.
     pub images: usize,
@@ -51,11 +53,11 @@ pub struct MicroBatch {
     pub images: usize,
     /// Local crops per image.
     pub locals: usize,
-    /// `[2 images, 3, height, width]`, crop-major.
+    /// `[2 images, channels, height, width]`, crop-major.
     pub global: Tensor<4>,
-    /// `[locals images, 3, height, width]`, crop-major; `None` without local crops.
+    /// `[locals images, channels, height, width]`, crop-major; `None` without local crops.
     pub local: Option<Tensor<4>>,
-    /// `[2 images, 3, side, side]`, crop-major: the global crops as a Gram teacher sees them, where there is one.
+    /// `[2 images, channels, side, side]`, crop-major: the global crops as a Gram teacher sees them, where there is one.
     pub gram: Option<Tensor<4>>,
     /// `[2 images, patches]`: what the student does not see.
     pub masks: Tensor<2, Bool>,
@@ -99,13 +101,13 @@ pub fn split(
 ) -> Vec<MicroBatch> {
     let images = crops.images / parts;
     let pick = |values: &[f32], views: usize, side: usize, first: usize| -> Tensor<4> {
-        let each = 3 * side * side;
+        let each = crops.channels * side * side;
         let mut picked = Vec::with_capacity(views * images * each);
         for view in 0..views {
             let at = (view * crops.images + first) * each;
             picked.extend_from_slice(&values[at..at + images * each]);
         }
-        Tensor::from_data(TensorData::new(picked, [views * images, 3, side, side]), device)
+        Tensor::from_data(TensorData::new(picked, [views * images, crops.channels, side, side]), device)
     };
     let part = |part: usize| {
         let first = part * images;

@@ -4,6 +4,7 @@
 //! that loading threads do that work beside the step.
 
 pub mod batch;
+pub(in crate::train) mod pixel_statistics;
 pub mod preparation;
 pub mod preview;
 pub mod sources;
@@ -16,10 +17,10 @@ use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::recipe::Recipe;
-use crate::data::DataError;
 use crate::data::augment::device_crops;
 use crate::data::loader::{CropBatch, DataLoader, PictureBatch, SkippedPicture};
 use crate::data::source::PictureSource;
+use crate::data::{DataError, RGB};
 use crate::ssl::CropMasks;
 use batch::{CropTensors, HostCrops, MicroBatch, split, split_made};
 use preparation::{MASK_ROWS, crop_recipe};
@@ -52,11 +53,12 @@ impl BatchFeeder {
         let (crops, batch, seed) = (crop_recipe(recipe), recipe.train.batch, recipe.train.seed);
         let near = Tensor::<1>::zeros([1], device).try_into_primitive::<CubeBackend>();
         let kind = match near {
-            Ok(near) => {
+            // Its program is for colours.
+            Ok(near) if recipe.data.channels == RGB => {
                 let loader = DataLoader::start_pictures(source, crops, batch, seed, first_iteration, workers);
                 FeederBackend::Pictures(loader, Box::new(near))
             }
-            Err(_) => {
+            _ => {
                 FeederBackend::Crops(DataLoader::start(source, crops, batch, seed, first_iteration, workers))
             }
         };
@@ -102,6 +104,7 @@ impl BatchFeeder {
                     global_size: recipe.crops.global_size,
                     local_size: recipe.crops.local_size,
                     gram_size: recipe.gram_size(),
+                    channels: recipe.data.channels,
                 };
                 Ok((split(crops, masks, parts, MASK_ROWS, &self.device), batch.indices, batch.skipped))
             }

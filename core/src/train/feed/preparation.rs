@@ -44,6 +44,7 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
             distorted: recipe.gram.distorted,
             from: recipe.gram.start,
         }),
+        pixels: recipe.pixels(),
         ..CropRecipe::default()
     }
 }
@@ -52,7 +53,11 @@ pub fn crop_recipe(recipe: &Recipe) -> CropRecipe {
 pub(in crate::train) fn decode_options(recipe: &Recipe) -> DecodeOptions {
     let viewed = watch::view_size(recipe);
     let least = || LeastPictureSize::of_crops(&crop_recipe(recipe), viewed);
-    DecodeOptions { range: recipe.data.depth_range, least: recipe.data.reduce.then(least) }
+    DecodeOptions {
+        range: recipe.data.depth_range,
+        least: recipe.data.reduce.then(least),
+        channels: recipe.data.channels,
+    }
 }
 
 /// Patches of a step's global crops that iBOT is taken on; the same for the same seed and iteration. In pre-training
@@ -137,7 +142,8 @@ pub(in crate::train) fn other_products(recipe: &Recipe, gpu: bool) -> Option<Str
 fn waiting(recipe: &Recipe) -> u64 {
     let c = &recipe.crops;
     let gram = if recipe.loss.gram > 0.0 { 2 * recipe.gram_size().pow(2) } else { 0 };
-    let picture = 4 * 3 * (2 * c.global_size.pow(2) + c.locals * c.local_size.pow(2) + gram);
+    let picture =
+        4 * recipe.data.channels * (2 * c.global_size.pow(2) + c.locals * c.local_size.pow(2) + gram);
     (picture * recipe.train.batch * (1 + workers(recipe) * (1 + AHEAD))) as u64
 }
 

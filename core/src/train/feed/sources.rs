@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::source::builtin::{BuiltinPictures, SharedPlace};
+use crate::data::source::fitted::FittedSource;
 use crate::data::source::gathered::{OpenedSource, SourceContent, SourceOptions, gather};
 use crate::data::source::joined::{NamedSource, SourceShare, join};
 use crate::data::source::matched::{ClassMatchResult, matched, named};
@@ -60,6 +61,16 @@ impl RunDataSources {
 /// # Errors
 /// Names the path and what was expected there.
 pub fn open(recipe: &Recipe) -> Result<RunDataSources, DataError> {
+    let found = gathered(recipe)?;
+    let fitted = |source| FittedSource::of(source, recipe.data.channels);
+    let labelled = found
+        .labelled
+        .map(|LabelledSplit { train, test }| LabelledSplit { train: fitted(train), test: fitted(test) });
+    Ok(RunDataSources { train: fitted(found.train), labelled, ..found })
+}
+
+/// The pictures as they are.
+fn gathered(recipe: &Recipe) -> Result<RunDataSources, DataError> {
     let data = &recipe.data;
     let wrong = |reason: String| DataError::Source { path: data.path.to_string(), reason };
     let places = data.path.shared().map_err(wrong)?;

@@ -8,13 +8,17 @@ mod loss;
 pub mod overrides;
 pub mod own;
 pub mod paths;
+mod pixel_choice;
 pub mod presets;
 
 pub use gram::GramRecipe;
 pub use loss::LossRecipe;
+pub use pixel_choice::PixelChoice;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::RGB;
+use crate::data::channels::ChannelStatistics;
 use crate::data::decode::depth::IntensityRange;
 use crate::data::source::places::SourcePaths;
 use crate::data::source::scenes::SceneKind;
@@ -360,6 +364,10 @@ impl From<TrainPrecision> for ComputePrecision {
     }
 }
 
+fn rgb() -> usize {
+    RGB
+}
+
 /// `[data]`: where pictures come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -367,6 +375,14 @@ impl From<TrainPrecision> for ComputePrecision {
 pub struct DataRecipe {
     pub path: SourcePaths,
     pub labels: bool,
+    /// Runs that do not say it saw colours.
+    #[serde(default = "rgb")]
+    pub channels: usize,
+    #[serde(default)]
+    pub normalize: PixelChoice,
+    /// What was measured on the pictures; kept beside the recipe, which says what was wished for.
+    #[serde(skip)]
+    pub measured: Option<ChannelStatistics>,
     #[serde(default)]
     pub depth_range: IntensityRange,
     /// Runs that do not say it saw all pixels.
@@ -419,6 +435,16 @@ impl Recipe {
                 antialias: m.interpolate_antialias,
             },
             drop_path: m.drop_path,
+            pixels: self.pixels(),
+        }
+    }
+
+    /// What pictures are normalised by: what the recipe says, or was measured.
+    pub fn pixels(&self) -> ChannelStatistics {
+        let usual = || ChannelStatistics::usual(self.data.channels);
+        match &self.data.normalize {
+            PixelChoice::Given(pixels) => pixels.clone(),
+            PixelChoice::Auto => self.data.measured.clone().unwrap_or_else(usual),
         }
     }
 

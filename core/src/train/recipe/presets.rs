@@ -1,5 +1,6 @@
 //! Recipes by name: the official ones, and small ones for one GPU and a few thousand pictures.
 
+use crate::data::RGB;
 use crate::data::decode::depth::IntensityRange;
 use crate::data::source::scenes::SceneKind;
 use crate::fused::MatmulPrecision;
@@ -7,8 +8,8 @@ use crate::model::{FfnKind, RopeAugmentation, presets::backbone};
 use crate::ssl::{Centering, MaskRecipe};
 use crate::train::recipe::{
     BlurPreset, DataRecipe, DistillMethod, DistillRecipe, EvalRecipe, GramRecipe, HeadRecipe, InitRecipe,
-    LossRecipe, LrSchedule, ModelRecipe, MultiCropRecipe, OptimRecipe, PositionKind, Recipe, RecipeError,
-    TrainPrecision, TrainRecipe, distill_recipe::see_features,
+    LossRecipe, LrSchedule, ModelRecipe, MultiCropRecipe, OptimRecipe, PixelChoice, PositionKind, Recipe,
+    RecipeError, TrainPrecision, TrainRecipe, distill_recipe::see_features,
 };
 
 /// The preset that shows learning within a minute: what a window or a page begins with.
@@ -143,6 +144,9 @@ fn short(name: &str) -> Recipe {
         data: DataRecipe {
             path: "scenes".into(),
             labels: false,
+            channels: RGB,
+            normalize: PixelChoice::Auto,
+            measured: None,
             depth_range: IntensityRange::Fixed,
             reduce: true,
             scene_kind: SceneKind::Varied,

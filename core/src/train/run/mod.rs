@@ -46,16 +46,17 @@ pub(super) fn unused(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Writes a text file of the run, whole or not at all.
-pub(super) fn replace(file: &Path, text: &str) -> Result<(), RunError> {
+pub(in crate::train) fn replace(file: &Path, text: &str) -> Result<(), RunError> {
     files::write_and_rename(file, text).map_err(io("write", file))
 }
 
 /// What a run writes into its folder and would not find there: names, the folders' with a stroke.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "metrics.jsonl",
     "report.html",
     "film.png",
     "data.json",
+    "pixels.json",
     "changes.jsonl",
     "teacher.features",
     "checkpoints/",

@@ -10,11 +10,13 @@ use super::checkpoint::colours_of;
 use super::network::Network;
 use super::recipe::{PositionKind, Recipe, RecipeError};
 use super::state::TrainerState;
+use crate::data::RGB;
+use crate::data::channels::ChannelStatistics;
 use crate::files;
 use crate::model::layers::WeightInit;
 use crate::model::pos_embed::resample;
 use crate::model::{DinoHead, DinoHeadConfig, NORM_EPS, PatchGrid, Vit, VitConfig, params};
-use crate::weights::{HostTensor, LoadedWeights, StateDict};
+use crate::weights::{HostTensor, LoadedWeights, StateDict, change_channels, renormalize};
 use model_source::{ModelError, ModelSource};
 
 /// Why a run could not start from weights, or with a teacher.
@@ -170,6 +172,7 @@ fn filled(
     device: &Device,
 ) -> Result<Network, WeightInitError> {
     let wanted = network.backbone.config.clone();
+    bring_pixels(field, &mut weights, &wanted.pixels)?;
     same_backbone(field, &weights, &wanted)?;
     regrid(&mut weights.backbone, &weights.config, &wanted);
     // The interpolation is the recipe's, whatever wrote the file.
@@ -278,6 +281,32 @@ fn same_backbone(
         if found.rope.is_some() { "rope" } else { "table" }
     );
     Err(other(field, &weights.file, describe(found), describe(wanted), &way_out))
+}
+
+/// Brings weights to the pictures of a run: to their channels, where the weights are of colours, and to what they are
+/// normalised by.
+///
+/// # Errors
+/// When the weights are of other channels.
+pub(super) fn bring_pixels(
+    field: &'static str,
+    weights: &mut LoadedWeights,
+    pixels: &ChannelStatistics,
+) -> Result<(), WeightInitError> {
+    let found = weights.config.channels();
+    if found != pixels.channels() {
+        if found != RGB {
+            let way_out = format!("set data.channels={found}");
+            let [found, wanted] =
+                [found, pixels.channels()].map(|channels| format!("a model of {channels} channels"));
+            return Err(other(field, &weights.file, found, wanted, &way_out));
+        }
+        weights.config.pixels =
+            change_channels(&mut weights.backbone, &weights.config.pixels, pixels.channels());
+    }
+    renormalize(&mut weights.backbone, &weights.config.pixels, pixels);
+    weights.config.pixels = pixels.clone();
+    Ok(())
 }
 
 /// Resamples the stored positions to another grid.

@@ -74,8 +74,8 @@ pub fn split_part(named: &Path) -> (PathBuf, Option<String>) {
 pub fn with_part(named: &Path, part: Option<&str>, heads: Option<usize>) -> PathBuf {
     let (path, of_name) = split_part(named);
     let heads = heads.map(|heads| heads.to_string());
-    let said = of_name.as_deref().map_or(PartOfName { part: None, heads: None }, PartOfName::of);
-    let said = PartOfName { part: part.or(said.part), heads: heads.as_deref().or(said.heads) };
+    let said = of_name.as_deref().map_or(PartOfName::default(), PartOfName::of);
+    let said = PartOfName { part: part.or(said.part), heads: heads.as_deref().or(said.heads), ..said };
     let Some(text) = said.text() else { return named.into() };
     let mut name = path.into_os_string();
     name.push(format!("{PART}{text}"));

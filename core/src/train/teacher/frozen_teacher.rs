@@ -48,7 +48,8 @@ impl FrozenTeacher {
         if !recipe.distill.is_on() {
             return Ok(None);
         }
-        let weights = start::open(FIELD, &recipe.distill.teacher)?;
+        let mut weights = start::open(FIELD, &recipe.distill.teacher)?;
+        start::bring_pixels(FIELD, &mut weights, &recipe.pixels())?;
         check(recipe, &weights)?;
         let (backbone, missing) = start::backbone(&weights, device);
         if let Some(key) = missing.first() {
@@ -102,7 +103,7 @@ impl FrozenTeacher {
         Some((dino, self.ibot_head.as_ref().unwrap_or(dino)))
     }
 
-    /// Features of `views` `[views, 3, side, side]`.
+    /// Features of `views` `[views, channels, side, side]`.
     pub fn look(&self, views: Tensor<4>, recipe: &Recipe) -> TeacherOutput {
         let side = self.side(recipe);
         let views = resize_views(views, side);

@@ -33,7 +33,9 @@ impl GramTeacher {
         if recipe.loss.gram == 0.0 || recipe.gram.teacher.is_empty() {
             return Ok(None);
         }
-        Self::loaded(&start::open(FIELD, &recipe.gram.teacher)?, device).map(Some)
+        let mut weights = start::open(FIELD, &recipe.gram.teacher)?;
+        start::bring_pixels(FIELD, &mut weights, &recipe.pixels())?;
+        Self::loaded(&weights, device).map(Some)
     }
 
     /// A backbone with these weights.

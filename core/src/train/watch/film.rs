@@ -242,7 +242,7 @@ mod tests {
     use image::AnimationDecoder;
 
     fn plain(width: usize, height: usize, colour: [u8; 3]) -> Picture {
-        Picture { width, height, rgb: colour.repeat(width * height) }
+        Picture::of_rgb(width, height, colour.repeat(width * height))
     }
 
     /// A run with three moments; the last picture is smaller.

@@ -142,8 +142,7 @@ mod tests {
         assert_eq!(around, [4, 5, 7, 8].into());
         assert!(nearest(&features[..8], 2, 4).unwrap().is_empty(), "too few to find four others");
 
-        let shade =
-            |i: usize| Picture { width: SIDE, height: SIDE, rgb: vec![100 + i as u8; SIDE * SIDE * 3] };
+        let shade = |i: usize| Picture::of_rgb(SIDE, SIDE, vec![100 + i as u8; SIDE * SIDE * 3]);
         let sheet = draw(&rows, &(0..12).map(shade).collect::<Vec<_>>());
         let at = |x: usize, y: usize| sheet.rgb[3 * (y * sheet.width + x)];
         assert_eq!(

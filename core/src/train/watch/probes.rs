@@ -1,5 +1,6 @@
 //! What is measured during a run beside k-NN: heads that learn on the features as they are.
 
+use crate::data::decode::DecodeOptions;
 use crate::data::source::LabelledSplit;
 use crate::data::source::builtin::BuiltinPictures;
 use crate::data::source::dense::{DenseFolder, DenseReadOptions, DenseSplit, DenseTruthKind};
@@ -9,6 +10,7 @@ use crate::eval::dense::default_window;
 use crate::eval::depth::DepthTask;
 use crate::eval::segment::SegmentTask;
 use crate::eval::whole::linear::LinearTask;
+use crate::train::feed::preparation::decode_options;
 use crate::train::recipe::Recipe;
 
 /// Built-in scenes to learn from, and to test.
@@ -50,7 +52,11 @@ fn dense(recipe: &Recipe, truth: DenseTruthKind) -> Result<DenseSplit, String> {
         return Ok(DenseSplit::scenes(kind, SCENES.0, SCENES.1, side));
     }
     let unit = recipe.evaluate.depth_unit.parse()?;
-    let reading = DenseReadOptions { unit, range: recipe.data.depth_range, ..DenseReadOptions::default() };
+    let reading = DenseReadOptions {
+        unit,
+        decode: DecodeOptions { least: None, ..decode_options(recipe) },
+        ..DenseReadOptions::default()
+    };
     DenseFolder::split(path.as_ref(), truth, reading, recipe.train.seed).map_err(|error| error.to_string())
 }
 

@@ -188,7 +188,7 @@ async fn evaluate_all(order: &EvaluationRequest, events: &EvaluationEventSender)
         let need = kind.needs();
         if let Entry::Vacant(place) = opened.entry(need) {
             let window = setup.window(&model.backbone.config);
-            let pictures = match open_data(need, setup, window) {
+            let pictures = match open_data(need, setup, (window, model.backbone.config.channels())) {
                 Ok(pictures) => preload_images(pictures, order, &model, at, events).await.map(Ok),
                 Err(reason) => Some(Err(reason)),
             };
@@ -215,13 +215,14 @@ async fn preload_images(
     if !BY_WORKER_ALONE {
         return Some(pictures);
     }
-    let side = order.setup.side(&model.backbone.config);
+    let config = &model.backbone.config;
+    let (side, channels) = (order.setup.side(config), config.channels());
     let mut on_progress = async |done, total| {
         let step = Some(EvalProgress { subject: "pictures", doing: "reading", done, total });
         events.say(EvaluationJobEvent::At(EvaluationJobProgress { step, ..at }));
         !events.stopped()
     };
-    super::preloaded::held(&pictures, &order.setup, side, &mut on_progress).await
+    super::preloaded::held(&pictures, &order.setup, (side, channels), &mut on_progress).await
 }
 
 /// One evaluation.

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn large_pictures_fit_the_painter_and_come_in_halves() {
         let picture =
-            |width: usize, height: usize| Picture { width, height, rgb: vec![7; width * height * 3] };
+            |width: usize, height: usize| Picture::of_rgb(width, height, vec![7; width * height * 3]);
         let sizes = |width, height, widest| {
             images(&picture(width, height), widest).iter().map(|image| image.size).collect::<Vec<_>>()
         };

@@ -5,14 +5,14 @@ pub(super) mod preloaded;
 
 use std::path::Path;
 
-use dinoscope_core::data::DataError;
-use dinoscope_core::data::decode::depth::IntensityRange;
+use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::data::source::datasets::PublicDataset;
 use dinoscope_core::data::source::dense::{
     DenseFolder, DenseReadOptions, DenseSource, DenseSplit, DenseTruthKind,
 };
 use dinoscope_core::data::source::scenes::{MovingScenes, SceneKind};
+use dinoscope_core::data::{DataError, RGB};
 use dinoscope_core::eval::catalogue::LabelRequirement;
 use dinoscope_core::eval::data::{self, EvaluationData, limited};
 use dinoscope_core::eval::pictures;
@@ -28,24 +28,27 @@ const MOVING_SCENES: usize = 24;
 /// Of random choices.
 const SEED: u64 = 0;
 
-/// Opens what is wished; scenes of which every pixel is known are drawn `window` pixels wide.
+/// Opens what is wished, as pictures of so many channels; scenes of which every pixel is known are drawn `window` pixels wide.
 ///
 /// # Errors
 /// Says in words what is missing, and what to do about it.
 pub fn open_data(
     need: LabelRequirement,
     setup: &EvaluationConfig,
-    window: usize,
+    (window, channels): (usize, usize),
 ) -> Result<EvaluationData, String> {
+    let decode = DecodeOptions { channels, ..DecodeOptions::default() };
     let (train_limit, test_limit) = setup.limits();
     if setup.is_scenes() {
+        if !matches!(channels, 1 | RGB | 4) {
+            return Err(format!(
+                "Scenes have colours, and the model takes {channels} channels: choose a folder of such pictures."
+            ));
+        }
+        let drawn = |train_limit| pictures::fitted(scenes(setup.scenes, train_limit, test_limit), decode);
         return Ok(match need {
-            LabelRequirement::Labels => {
-                EvaluationData::Labelled(scenes(setup.scenes, train_limit, test_limit))
-            }
-            LabelRequirement::Nothing => {
-                EvaluationData::All(scenes(setup.scenes, train_limit.min(MAPPED), test_limit).train)
-            }
+            LabelRequirement::Labels => EvaluationData::Labelled(drawn(train_limit)),
+            LabelRequirement::Nothing => EvaluationData::All(drawn(train_limit.min(MAPPED)).train),
             LabelRequirement::Classes | LabelRequirement::Depth => {
                 let (train, test) = (train_limit.min(DENSE_SCENES.0), test_limit.min(DENSE_SCENES.1));
                 EvaluationData::Dense(DenseSplit::scenes(setup.scenes, train, test, window))
@@ -60,7 +63,7 @@ pub fn open_data(
     let path = setup.path().ok_or_else(|| nothing_named().to_owned())?;
     match need {
         LabelRequirement::Labels => {
-            let opened = pictures::labelled(std::slice::from_ref(&path), &[], SEED, IntensityRange::Fixed);
+            let opened = pictures::labelled(std::slice::from_ref(&path), &[], SEED, decode);
             let LabelledSplit { train, test } = opened.map_err(|error| error.to_string())?;
             let labelled = LabelledSplit {
                 train: limited(train, train_limit, SEED),
@@ -69,12 +72,12 @@ pub fn open_data(
             Ok(EvaluationData::Labelled(labelled))
         }
         LabelRequirement::Nothing => {
-            let all = pictures::all(std::slice::from_ref(&path), IntensityRange::Fixed);
+            let all = pictures::all(std::slice::from_ref(&path), decode);
             let all = all.map_err(|error| error.to_string())?;
             Ok(EvaluationData::All(limited(all, train_limit.min(MAPPED), SEED)))
         }
         LabelRequirement::Classes | LabelRequirement::Depth => {
-            let split = dense(&path, need, setup.reading())?;
+            let split = dense(&path, need, DenseReadOptions { decode, ..setup.reading() })?;
             Ok(EvaluationData::Dense(split.limited(Some(train_limit), Some(test_limit), SEED)))
         }
         LabelRequirement::Motion => Err("Only of built-in scenes is it known how they move.".to_owned()),
@@ -110,7 +113,7 @@ fn dense(path: &Path, need: LabelRequirement, reading: DenseReadOptions) -> Resu
 /// # Errors
 /// Says what is missing.
 pub fn describe(need: LabelRequirement, setup: &EvaluationConfig) -> Result<String, String> {
-    let (learn, test, classes, said) = match open_data(need, setup, 1)? {
+    let (learn, test, classes, said) = match open_data(need, setup, (1, RGB))? {
         EvaluationData::Labelled(LabelledSplit { train, test }) => {
             let halves = match (train.origin(), test.origin()) {
                 (Some(train), Some(test)) if train != test => {
@@ -176,7 +179,7 @@ mod tests {
             "20 to learn from, 10 to test, 28 classes"
         );
         let EvaluationData::Labelled(all) =
-            open_data(LabelRequirement::Labels, &EvaluationConfig { most: 5000, ..setup.clone() }, 1)
+            open_data(LabelRequirement::Labels, &EvaluationConfig { most: 5000, ..setup.clone() }, (1, RGB))
                 .unwrap()
         else {
             panic!("of another kind")
@@ -255,7 +258,7 @@ mod tests {
             "4 to learn from, 1 to test, 2 classes"
         );
         let depth = |setup: &EvaluationConfig| {
-            let Ok(EvaluationData::Dense(split)) = open_data(LabelRequirement::Depth, setup, 1) else {
+            let Ok(EvaluationData::Dense(split)) = open_data(LabelRequirement::Depth, setup, (1, RGB)) else {
                 panic!("no depth")
             };
             (

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dinoscope_core::data::augment::resize_to;
+use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::data::source::PictureSource;
 use dinoscope_core::data::source::idx::IdxSource;
@@ -49,12 +50,12 @@ impl PictureSource for PreloadedSource {
     }
 }
 
-/// Brings all pictures into memory, `side` pixels being looked at. `on_progress` is told how many are done of how many, and answers
+/// Brings all pictures into memory, with so many channels, `side` pixels being looked at. `on_progress` is told how many are done of how many, and answers
 /// whether to go on; nothing when it said no.
 pub async fn held(
     pictures: &EvaluationData,
     setup: &EvaluationConfig,
-    side: usize,
+    (side, channels): (usize, usize),
     on_progress: &mut impl AsyncFnMut(usize, usize) -> bool,
 ) -> Option<EvaluationData> {
     let parts: Vec<&Arc<dyn PictureSource>> = match pictures {
@@ -70,7 +71,7 @@ pub async fn held(
         let mut pictures = Vec::with_capacity(of.len());
         for index in 0..of.len() {
             let loaded = match setup.path().filter(|path| !IdxSource::recognizes(path)) {
-                Some(folder) => decode(&folder, &of.name(index), side).await,
+                Some(folder) => decode(&folder, &of.name(index), side, channels).await,
                 None => of.load(index),
             };
             pictures.push(loaded.map_err(|error| error.to_string()));
@@ -90,8 +91,9 @@ pub async fn held(
 }
 
 /// A picture of a folder, made as small as it is looked at: a photograph would fill the page's memory.
-async fn decode(folder: &Path, name: &str, side: usize) -> Result<Picture, DataError> {
-    let picture = pictures::decode(&folder.join(name), None).await?.picture;
+async fn decode(folder: &Path, name: &str, side: usize, channels: usize) -> Result<Picture, DataError> {
+    let options = DecodeOptions { channels, ..DecodeOptions::default() };
+    let picture = pictures::decode(&folder.join(name), options).await?.picture;
     // As evaluation itself makes them before it cuts the middle out, so that figures are those of the desktop.
     let short = (side * 256 / 224).max(1);
     let shorter = picture.width.min(picture.height).max(1);

@@ -278,7 +278,7 @@ pub mod tests {
                 EvalMetric::plain("top-5", value / 2.0, EvalMetricUnit::Share),
             ],
         };
-        let picture = Picture { width: 2, height: 1, rgb: vec![0, 1, 2, 3, 4, 5] };
+        let picture = Picture::of_rgb(2, 1, vec![0, 1, 2, 3, 4, 5]);
         let shown = CaptionedPicture {
             name: "confusion".to_owned(),
             caption: String::new(),

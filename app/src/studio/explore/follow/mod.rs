@@ -371,7 +371,7 @@ impl ExploreWorkspace {
         let (Some((_, way)), true) = (self.follow.way, self.model.is_some()) else { return Vec::new() };
         let request = |frame: usize| {
             let picture = self.follow.loader.frames[frame].picture.clone();
-            let load = move |_| -> LocalFuture<_> {
+            let load = move |_, _| -> LocalFuture<_> {
                 let picture = picture.clone();
                 Box::pin(async move { Ok(picture) })
             };

@@ -84,7 +84,7 @@ fn shrink(picture: &Picture, factor: usize) -> Picture {
             rgb.extend(sum.map(|s| (s / (rows * cols) as u32) as u8));
         }
     }
-    Picture { width, height, rgb }
+    Picture::of_rgb(width, height, rgb)
 }
 
 impl GalleryLoader {
@@ -170,13 +170,13 @@ mod tests {
     #[test]
     fn reduced_pictures_keep_their_shape_and_mean() {
         let rgb: Vec<u8> = (0..900 * 300).flat_map(|i| [(i % 900 / 4) as u8, 10, 200]).collect();
-        let small = reduced(&Picture { width: 900, height: 300, rgb }, 90);
+        let small = reduced(&Picture::of_rgb(900, 300, rgb), 90);
         assert_eq!(small.size, [90, 30]);
         let mean = small.pixels.iter().map(|p| f64::from(p.r())).sum::<f64>() / 2700.0;
         assert!((mean - 112.0).abs() < 2.0, "{mean}");
-        let line = Picture { width: 5000, height: 1, rgb: vec![9; 15_000] };
+        let line = Picture::of_rgb(5000, 1, vec![9; 15_000]);
         assert_eq!(reduced(&line, 100).size, [100, 1]);
-        assert_eq!(reduced(&Picture { width: 1, height: 1, rgb: vec![1, 2, 3] }, 100).size, [1, 1]);
+        assert_eq!(reduced(&Picture::of_rgb(1, 1, vec![1, 2, 3]), 100).size, [1, 1]);
     }
 
     #[test]

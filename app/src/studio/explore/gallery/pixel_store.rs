@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
-use dinoscope_core::data::decode::{DecodedPicture, LeastPictureSize};
-use dinoscope_core::data::{DataError, Picture};
+use dinoscope_core::data::decode::{DecodeOptions, DecodedPicture, LeastPictureSize};
+use dinoscope_core::data::{DataError, Picture, RGB};
 use dinoscope_core::explore::PictureId;
 use dinoscope_core::features::whole_view;
 use dinoscope_core::files;
@@ -57,6 +57,8 @@ pub struct ModelViewShape {
     pub resolution: usize,
     /// Side of a patch.
     pub patch: usize,
+    /// Channels of a picture.
+    pub channels: usize,
 }
 
 impl ModelViewShape {
@@ -87,10 +89,38 @@ enum PixelLookup {
     Coming(Receiver<Answer>),
 }
 
-/// Who waits for a picture, and the size that is enough.
+/// Who waits for a picture.
 struct PixelWaiter {
     answer: Sender<Answer>,
+    need: PixelNeed,
+}
+
+/// What is enough of a picture.
+#[derive(Clone, Copy, Default)]
+struct PixelNeed {
+    /// Its size; all pixels are needed without one.
     least: Option<LeastPictureSize>,
+    /// With how many channels it is read; any number is good for looking at.
+    channels: Option<usize>,
+}
+
+impl PixelNeed {
+    fn of(shape: ModelViewShape) -> Self {
+        Self { least: Some(shape.least()), channels: Some(shape.channels) }
+    }
+
+    /// Whether a picture that was read with so many channels is enough.
+    fn met_by(self, decoded: &DecodedPicture, channels: usize) -> bool {
+        decoded.suffices(self.least) && self.channels.is_none_or(|wanted| wanted == channels)
+    }
+}
+
+/// A picture that was decoded.
+struct KeptPicture {
+    id: PictureId,
+    /// With how many channels it was read.
+    channels: usize,
+    decoded: Arc<DecodedPicture>,
 }
 
 /// What is wished for and what is there.
@@ -117,7 +147,7 @@ struct PixelStoreState {
     /// The one of them that is drawn large, and since when the model has it.
     front: Option<(PictureId, Instant)>,
     views: HashMap<(PictureId, ModelViewShape), Arc<Picture>>,
-    kept: VecDeque<(PictureId, Arc<DecodedPicture>)>,
+    kept: VecDeque<KeptPicture>,
     decoded: u64,
     closed: bool,
 }
@@ -256,26 +286,27 @@ impl PixelStore {
             state.expected(id).is_some() && state.given.insert(id)
         };
         let in_part = first && quicker_in_part(origin);
-        let (kept, least) = {
+        let (kept, least, channels) = {
             let state = self.state();
             let least = state.needed(id, !in_part);
-            (state.kept(id, least), least)
+            let channels = state.channels(id);
+            (state.kept(id, PixelNeed { least, channels }), least, channels.unwrap_or(RGB))
         };
         let answer = match kept {
             Some(picture) => Ok(picture),
             None => {
                 self.state().decoded += 1;
-                decoded(origin, least).await.map(Arc::new).map_err(|error| error.to_string())
+                decoded(origin, least, channels).await.map(Arc::new).map_err(|error| error.to_string())
             }
         };
         if first && let Ok(decoded) = &answer {
-            self.make_view(id, origin, decoded);
+            self.make_view(id, origin, decoded, channels);
         }
         let made = {
             let mut state = self.state();
             state.at_work.remove(&id);
             state.pressing.remove(&id);
-            state.hand_out(id, origin, &answer);
+            state.hand_out(id, origin, &answer, channels);
             let suffices =
                 |side: usize| answer.as_ref().is_ok_and(|decoded| decoded.suffices(Some(longest(side))));
             let has = |list: &[Wish]| list.iter().any(|(wished, _)| *wished == id);
@@ -292,7 +323,7 @@ impl PixelStore {
             if made.large
                 && let Ok(decoded) = &answer
             {
-                state.keep(id, decoded.clone());
+                state.keep(KeptPicture { id, channels, decoded: decoded.clone() });
             }
             made
         };
@@ -301,8 +332,9 @@ impl PixelStore {
     }
 
     /// The picture as the model will be given it, while its pixels are at hand.
-    fn make_view(&self, id: PictureId, origin: &ImageOrigin, decoded: &DecodedPicture) {
-        let shape = self.state().expected(id).filter(|shape| decoded.suffices(Some(shape.least())));
+    fn make_view(&self, id: PictureId, origin: &ImageOrigin, decoded: &DecodedPicture, channels: usize) {
+        let met = |shape: &ModelViewShape| PixelNeed::of(*shape).met_by(decoded, channels);
+        let shape = self.state().expected(id).filter(met);
         // What is in memory may be another picture the next time.
         let Some(shape) = shape.filter(|_| !matches!(origin, ImageOrigin::Memory(_))) else { return };
         let view = shape.view_of(&decoded.picture);
@@ -358,20 +390,20 @@ impl PixelStore {
         origin: &ImageOrigin,
         shape: Option<ModelViewShape>,
     ) -> Result<PixelLookup, DataError> {
-        let least = shape.map(ModelViewShape::least);
+        let need = shape.map(PixelNeed::of).unwrap_or_default();
         let answer = {
             let mut state = self.state();
             if let Some(view) = shape.and_then(|shape| state.views.remove(&(id, shape))) {
                 return Ok(PixelLookup::View(view));
             }
-            if let Some(decoded) = state.kept(id, least) {
+            if let Some(decoded) = state.kept(id, need) {
                 return Ok(PixelLookup::Decoded(decoded));
             }
             if state.closed {
                 return Err(DataError::Told(CLOSED.to_owned()));
             }
             let (sender, answer) = bounded(1);
-            state.waiting.entry(id).or_default().push(PixelWaiter { answer: sender, least });
+            state.waiting.entry(id).or_default().push(PixelWaiter { answer: sender, need });
             if !state.at_work.contains(&id) && !state.urgent.iter().any(|(wished, _)| *wished == id) {
                 state.urgent.push_back((id, origin.clone()));
             }
@@ -402,7 +434,7 @@ impl PixelStoreState {
 
     /// How the model will look at a picture, where there is room for one more.
     fn expected(&self, id: PictureId) -> Option<ModelViewShape> {
-        let room = self.views.values().map(|view| view.rgb.len()).sum::<usize>() < VIEWS;
+        let room = self.views.values().map(|view| view.bytes()).sum::<usize>() < VIEWS;
         self.looks.as_ref().filter(|(_, ids)| room && ids.contains(&id)).map(|(shape, _)| *shape)
     }
 
@@ -411,7 +443,7 @@ impl PixelStoreState {
     fn needed(&self, id: PictureId, large: bool) -> Option<LeastPictureSize> {
         let mut least = longest(THUMB);
         for waiter in self.waiting.get(&id).into_iter().flatten() {
-            least = least.and(waiter.least?);
+            least = least.and(waiter.need.least?);
         }
         if large && self.large.iter().any(|(wished, _)| *wished == id) {
             least = least.and(longest(SHOWN));
@@ -419,20 +451,25 @@ impl PixelStoreState {
         Some(self.expected(id).map_or(least, |shape| least.and(shape.least())))
     }
 
-    /// What is kept of a picture, where it is large enough.
-    fn kept(&self, id: PictureId, least: Option<LeastPictureSize>) -> Option<Arc<DecodedPicture>> {
-        let (_, decoded) = self.kept.iter().find(|(kept, _)| *kept == id)?;
-        decoded.suffices(least).then(|| decoded.clone())
+    /// With how many channels a picture is to be read: as the first who waits for it needs it, or the model will. `None` where
+    /// nobody minds.
+    fn channels(&self, id: PictureId) -> Option<usize> {
+        let waiting = self.waiting.get(&id).into_iter().flatten().find_map(|waiter| waiter.need.channels);
+        waiting.or_else(|| self.expected(id).map(|shape| shape.channels))
+    }
+
+    /// What is kept of a picture, where it is enough.
+    fn kept(&self, id: PictureId, need: PixelNeed) -> Option<Arc<DecodedPicture>> {
+        let KeptPicture { channels, decoded, .. } = self.kept.iter().find(|kept| kept.id == id)?;
+        need.met_by(decoded, *channels).then(|| decoded.clone())
     }
 
     /// Answers those who wait for a picture. Who needs more pixels than were asked for when it was begun goes on waiting.
-    fn hand_out(&mut self, id: PictureId, origin: &ImageOrigin, answer: &Answer) {
-        let (served, rest): (Vec<_>, Vec<_>) = self
-            .waiting
-            .remove(&id)
-            .unwrap_or_default()
-            .into_iter()
-            .partition(|waiter| answer.as_ref().map_or(true, |decoded| decoded.suffices(waiter.least)));
+    fn hand_out(&mut self, id: PictureId, origin: &ImageOrigin, answer: &Answer, channels: usize) {
+        let (served, rest): (Vec<_>, Vec<_>) =
+            self.waiting.remove(&id).unwrap_or_default().into_iter().partition(|waiter| {
+                answer.as_ref().map_or(true, |decoded| waiter.need.met_by(decoded, channels))
+            });
         for waiter in served {
             let _ = waiter.answer.try_send(answer.clone());
         }
@@ -442,11 +479,11 @@ impl PixelStoreState {
         }
     }
 
-    fn keep(&mut self, id: PictureId, decoded: Arc<DecodedPicture>) {
-        self.kept.retain(|(kept, _)| *kept != id);
-        self.kept.push_back((id, decoded));
-        let bytes = |kept: &VecDeque<(PictureId, Arc<DecodedPicture>)>| -> usize {
-            kept.iter().map(|(_, decoded)| decoded.picture.rgb.len()).sum()
+    fn keep(&mut self, picture: KeptPicture) {
+        self.kept.retain(|kept| kept.id != picture.id);
+        self.kept.push_back(picture);
+        let bytes = |kept: &VecDeque<KeptPicture>| -> usize {
+            kept.iter().map(|kept| kept.decoded.picture.bytes()).sum()
         };
         // The newest one stays even if it alone is more: it is being looked at.
         while self.kept.len() > 1 && bytes(&self.kept) > CACHE {
@@ -464,9 +501,22 @@ fn quicker_in_part(origin: &ImageOrigin) -> bool {
         && files::metadata(path).is_ok_and(|data| data.len() >= PHOTOGRAPH)
 }
 
-async fn decoded(origin: &ImageOrigin, least: Option<LeastPictureSize>) -> Result<DecodedPicture, DataError> {
+/// A picture read with so many channels; as colours where it has not those, so that it can be looked at: the model will refuse it.
+async fn decoded(
+    origin: &ImageOrigin,
+    least: Option<LeastPictureSize>,
+    channels: usize,
+) -> Result<DecodedPicture, DataError> {
     let picture = match origin {
-        ImageOrigin::File(path) => return pictures::decode(path, least).await,
+        ImageOrigin::File(path) => {
+            let options = DecodeOptions { least, channels, ..DecodeOptions::default() };
+            return match pictures::decode(path, options).await {
+                Err(_) if channels != RGB => {
+                    pictures::decode(path, DecodeOptions { channels: RGB, ..options }).await
+                }
+                decoded => decoded,
+            };
+        }
         ImageOrigin::Memory(picture) => Picture::clone(picture),
         ImageOrigin::Scene(index) => pictures::scene(SCENE_SEED, *index, SCENE).await?,
     };

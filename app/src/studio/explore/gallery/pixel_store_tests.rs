@@ -39,7 +39,7 @@ fn a_picture_is_decoded_once_for_everything_that_is_made_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let wishes: Vec<Wish> = (0..6).map(|id| (id, photograph(folder.path(), &format!("{id}.jpg")))).collect();
     let intake = GalleryLoader::start(&(Arc::new(|| ()) as Wake));
-    let shape = ModelViewShape { resolution: 224, patch: 14 };
+    let shape = ModelViewShape { resolution: 224, patch: 14, channels: RGB };
     intake.pixels.expect(shape, (0..6).collect());
     let _ = intake.pixels.want(wishes.clone(), wishes[..1].to_vec());
     // The frames go on wishing until they have heard of the result.
@@ -78,7 +78,7 @@ fn a_picture_is_decoded_once_for_everything_that_is_made_of_it() {
     assert!(apart < 0.5, "{apart} levels");
     assert_eq!(whole_view(&views[3], 224, 14), *views[3], "a view of a view");
     // What was drawn large is kept, for instance to be looked at more closely.
-    let closer = ModelViewShape { resolution: 448, patch: 14 };
+    let closer = ModelViewShape { resolution: 448, patch: 14, channels: RGB };
     assert_eq!(block_on(intake.pixels.view(0, &wishes[0].1, closer)).unwrap().height, 448);
     assert_eq!(intake.pixels.decoded(), 6);
     // Heard of, and wished for again: its thumbnail was given up meanwhile.
@@ -104,12 +104,12 @@ fn no_more_pixels_are_made_than_are_needed() {
     };
     pixels.want(vec![wish.clone()], Vec::new());
     assert_eq!(decode(), ((128, 96), DecodeTargets { thumb: true, ..DecodeTargets::default() }));
-    pixels.expect(ModelViewShape { resolution: 224, patch: 14 }, HashSet::from([0]));
+    pixels.expect(ModelViewShape { resolution: 224, patch: 14, channels: RGB }, HashSet::from([0]));
     assert_eq!(decode().0, (598, 448));
     pixels.want(vec![wish.clone()], vec![wish.clone()]);
     assert_eq!(decode(), ((1920, 1440), DecodeTargets { thumb: true, large: true, rough: false }));
     // What was drawn large is enough for a closer look, and not for who needs all.
-    let closer = ModelViewShape { resolution: 448, patch: 14 };
+    let closer = ModelViewShape { resolution: 448, patch: 14, channels: RGB };
     assert!(matches!(pixels.ask(0, &origin, Some(closer)), Ok(PixelLookup::Decoded(_))));
     assert_eq!(pixels.decoded(), 3);
     let Ok(PixelLookup::Coming(answer)) = pixels.ask(0, &origin, None) else { panic!("decoded again") };
@@ -127,7 +127,7 @@ fn the_model_does_not_wait_for_what_is_drawn_large() {
     let origin = ImageOrigin::File(path);
     let wish: Wish = (0, origin.clone());
     let pixels = PixelStore::default();
-    let shape = ModelViewShape { resolution: 224, patch: 14 };
+    let shape = ModelViewShape { resolution: 224, patch: 14, channels: RGB };
     let decode = || {
         assert!(matches!(pixels.next(false), Some(DecodeJob::Decode(0, _))));
         let (decoded, made) = block_on(pixels.decode(0, &origin)).unwrap();
@@ -147,7 +147,7 @@ fn the_model_does_not_wait_for_what_is_drawn_large() {
     assert_eq!(decode(), (1920, large));
     assert_eq!((pixels.decoded(), pixels.state().views.len()), (2, 0), "nothing is made that nobody fetches");
     // Another shape: its pixels are at hand now.
-    let closer = ModelViewShape { resolution: 448, patch: 14 };
+    let closer = ModelViewShape { resolution: 448, patch: 14, channels: RGB };
     pixels.expect(closer, HashSet::from([0]));
     assert!(matches!(pixels.ask(0, &origin, Some(closer)), Ok(PixelLookup::Decoded(_))));
     // A picture that was looked at before is decoded once for what is drawn.
@@ -166,13 +166,13 @@ fn who_needs_more_than_was_begun_waits_for_it() {
     let state = || pixels.state();
     let Ok(PixelLookup::Coming(all)) = pixels.ask(0, &origin, None) else { panic!("nothing is there") };
     let small = DecodedPicture {
-        picture: Picture { width: 90, height: 60, rgb: vec![0; 90 * 60 * 3] },
+        picture: Picture::of_rgb(90, 60, vec![0; 90 * 60 * 3]),
         size: (900, 600),
         depth: None,
     };
     let small = Ok(Arc::new(small));
     state().urgent.clear();
-    state().hand_out(0, &origin, &small);
+    state().hand_out(0, &origin, &small, RGB);
     assert!(all.try_recv().is_err() && state().urgent.len() == 1);
     let (decoded, _) = block_on(pixels.decode(0, &origin)).unwrap();
     assert_eq!((decoded.picture.width, all.try_recv().unwrap().unwrap().picture.width), (900, 900));
@@ -181,14 +181,15 @@ fn who_needs_more_than_was_begun_waits_for_it() {
 #[test]
 fn kept_pixels_are_bounded() {
     let mut state = PixelStoreState::default();
-    let picture = |bytes: usize| {
-        let picture = Picture { width: 1, height: 1, rgb: vec![0; bytes] };
-        Arc::new(DecodedPicture { picture, size: (1, 1), depth: None })
+    let picture = |id: PictureId, bytes: usize| {
+        let picture = Picture::of_rgb(1, 1, vec![0; bytes]);
+        let decoded = Arc::new(DecodedPicture { picture, size: (1, 1), depth: None });
+        KeptPicture { id, channels: RGB, decoded }
     };
-    (0..3).for_each(|id| state.keep(id, picture(3)));
-    state.keep(1, picture(3));
+    (0..3).for_each(|id| state.keep(picture(id, 3)));
+    state.keep(picture(1, 3));
     assert_eq!(state.kept.len(), 3);
-    state.keep(7, picture(CACHE + 1));
+    state.keep(picture(7, CACHE + 1));
     assert_eq!(state.kept.len(), 1, "the newest one alone");
 }
 
@@ -229,7 +230,7 @@ fn what_is_looked_at_comes_before_thumbnails() {
 fn while_the_model_looks_at_what_is_drawn_large_the_cores_are_its_own() {
     let pixels = PixelStore::default();
     let scene = |id: PictureId| (id, ImageOrigin::Scene(id as usize));
-    let shape = ModelViewShape { resolution: 224, patch: 14 };
+    let shape = ModelViewShape { resolution: 224, patch: 14, channels: RGB };
     let taken = || match pixels.next(true) {
         Some(DecodeJob::Decode(id, _)) => Some(id),
         _ => None,

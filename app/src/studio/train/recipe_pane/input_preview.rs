@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_is_hidden_is_dark_and_the_rest_is_as_it_was() {
-        let picture = Picture { width: 4, height: 4, rgb: vec![200; 48] };
+        let picture = Picture::of_rgb(4, 4, vec![200; 48]);
         let shown = masked(&picture, &[true, false, false, false], 2);
         let value = |x: usize, y: usize| shown.pixels[y * 4 + x].r();
         assert!(value(0, 0) < 80 && value(1, 1) < 80);

@@ -362,7 +362,7 @@ mod tests {
     use super::*;
 
     fn plain(width: usize, height: usize, shade: u8) -> Picture {
-        Picture { width, height, rgb: vec![shade; width * height * 3] }
+        Picture::of_rgb(width, height, vec![shade; width * height * 3])
     }
 
     #[test]
@@ -390,7 +390,7 @@ mod tests {
         let framed: Vec<Picture> = pictures
             .iter()
             .map(|picture| {
-                let mut square = Picture { width: 40, height: 40, rgb: BACKDROP.repeat(1600) };
+                let mut square = Picture::of_rgb(40, 40, BACKDROP.repeat(1600));
                 let (left, top) = ((40 - picture.width) / 2, (40 - picture.height) / 2);
                 for y in 0..picture.height {
                     let to = ((top + y) * 40 + left) * 3;
@@ -404,7 +404,7 @@ mod tests {
         let sheet = contact_sheet(&framed.iter().collect::<Vec<_>>(), COLUMNS, GAP, BACKDROP).unwrap();
         let found: Vec<_> = cells(&sheet, COLUMNS, Some(3)).into_iter().map(|p| trimmed(&sheet, p)).collect();
         assert_eq!(found, [[4, 14, 40, 20], [58, 4, 20, 40], [4, 48, 40, 40]]);
-        let empty = Picture { width: 8, height: 8, rgb: BACKDROP.repeat(64) };
+        let empty = Picture::of_rgb(8, 8, BACKDROP.repeat(64));
         assert_eq!(trimmed(&empty, [2, 2, 4, 4]), [2, 2, 4, 4]);
     }
 

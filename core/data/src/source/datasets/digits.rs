@@ -93,6 +93,6 @@ impl PictureSource for DigitsSource {
     fn load(&self, index: usize) -> Result<Picture, DataError> {
         let grey = |level: &u8| [((u32::from(*level) * 255 + 8) / u32::from(WHITE)) as u8; 3];
         let rgb = self.rows[index].0.iter().flat_map(grey).collect();
-        Ok(Picture { width: SIDE, height: SIDE, rgb })
+        Ok(Picture::of_rgb(SIDE, SIDE, rgb))
     }
 }

@@ -364,7 +364,7 @@ impl DenseSource for DenseFolder {
         if truth.in_files() != self.truth {
             return Err(wrong("the folder was opened for another truth".to_owned()));
         }
-        let picture = decode_file_as(&entry.picture, self.reading.range.into())?.picture;
+        let picture = decode_file_as(&entry.picture, self.reading.decode)?.picture;
         let fits = |width: usize, height: usize| match (width, height) == (picture.width, picture.height) {
             true => Ok(()),
             false => Err(wrong(format!(
@@ -400,7 +400,7 @@ impl DenseSource for DenseFolder {
                 let bytes = read(&entry.truth)?;
                 let step = self.reading.unit.metres();
                 let grid = match (is_array(&entry.truth), is_tiff(&bytes)) {
-                    (true, _) => truth_files::npy(&bytes),
+                    (true, _) => truth_files::depth_array(&bytes),
                     (false, true) => truth_files::tiff(&bytes, step),
                     (false, false) => truth_files::deep_grey(&bytes, step),
                 };

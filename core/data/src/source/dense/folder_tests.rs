@@ -230,7 +230,10 @@ fn depth_may_be_a_tiff_of_metres_and_deep_pictures_are_read_as_wished() {
     files::remove_file(&old).unwrap();
     deep.save(picture("train", "a.png")).unwrap();
     for (range, level) in [("fixed", 16), ("0..4095", 255)] {
-        let reading = DenseReadOptions { range: range.parse().unwrap(), ..DenseReadOptions::default() };
+        let reading = DenseReadOptions {
+            decode: range.parse::<crate::decode::depth::IntensityRange>().unwrap().into(),
+            ..DenseReadOptions::default()
+        };
         let split = DenseFolder::split(root.path(), DenseTruthKind::Depth, reading, 0).unwrap();
         let seen = split.train.load(0, DenseTruthKind::Depth).unwrap();
         assert_eq!((seen.depth, seen.picture.rgb[0]), (vec![7.5; 6], level));

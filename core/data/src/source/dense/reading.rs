@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::depth::IntensityRange;
+use crate::decode::DecodeOptions;
 
 /// How files of truths are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -15,8 +15,8 @@ pub struct DenseReadOptions {
     pub binary: bool,
     /// What a step of a 16-bit depth PNG is worth.
     pub unit: DepthUnit,
-    /// What becomes black and white in pictures of more than 8 bits.
-    pub range: IntensityRange,
+    /// How pictures are decoded.
+    pub decode: DecodeOptions,
 }
 
 /// What a step of a 16-bit depth PNG or TIFF is worth. Files of numbers (`.npy`, TIFF of floats) are in metres.

@@ -10,6 +10,7 @@ use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::Tag;
 
 use crate::decode::{self, MAX_PIXELS, MAX_SIDE};
+use dinoscope_base::npy::{self, NpyArray};
 
 /// A number for every pixel, row by row.
 #[derive(Debug, PartialEq)]
@@ -174,38 +175,8 @@ pub(super) fn tiff(bytes: &[u8], step: f64) -> Result<PixelGrid<f32>, String> {
 ///
 /// # Errors
 /// What is wrong and the way out, without the name of the file.
-pub(super) fn npy(bytes: &[u8]) -> Result<PixelGrid<f32>, String> {
-    let broken = || "it is no .npy file, or incomplete; save it again with numpy.save".to_owned();
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(broken)?;
-    let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
-    let (length, rest) = if version[0] == 1 {
-        let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
-        (usize::from(u16::from_le_bytes(*length)), rest)
-    } else {
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
-        (u32::from_le_bytes(*length) as usize, rest)
-    };
-    let (header, data) = rest.split_at_checked(length).ok_or_else(broken)?;
-    let header = std::str::from_utf8(header).map_err(|_| broken())?;
-    let entry = |name: &str| header.split_once(&format!("'{name}':")).map(|(_, rest)| rest.trim_start());
-    let kind = entry("descr").and_then(|rest| rest.strip_prefix('\'')?.split('\'').next());
-    let kind = kind.ok_or_else(broken)?;
-    if entry("fortran_order").is_none_or(|rest| !rest.starts_with("False")) {
-        return Err(
-            "its columns come one after the other (fortran_order); save numpy.ascontiguousarray of it"
-                .to_owned(),
-        );
-    }
-    let shape = entry("shape").and_then(|rest| rest.strip_prefix('(')?.split(')').next());
-    let sides: Option<Vec<usize>> = shape.and_then(|shape| {
-        shape
-            .split(',')
-            .map(str::trim)
-            .filter(|side| !side.is_empty())
-            .map(|side| side.parse().ok())
-            .collect()
-    });
-    let sides = sides.ok_or_else(broken)?;
+pub(super) fn depth_array(bytes: &[u8]) -> Result<PixelGrid<f32>, String> {
+    let NpyArray { kind, shape: sides, data } = npy::parse(bytes)?;
     let long: Vec<usize> = sides.iter().copied().filter(|side| *side != 1).collect();
     let (height, width) = match (long.as_slice(), sides.as_slice()) {
         ([height, width], _) | (_, [height, width]) => (*height, *width),
@@ -222,7 +193,7 @@ pub(super) fn npy(bytes: &[u8]) -> Result<PixelGrid<f32>, String> {
         _ => return Err(format!("it holds {kind}; depth is read from f32 (`array.astype(\"float32\")`)")),
     };
     if values.len() != pixels {
-        return Err(broken());
+        return Err("it is incomplete; save it again with numpy.save".to_owned());
     }
     let values = values.into_iter().map(|v| if v > 0.0 && v.is_finite() { v } else { 0.0 }).collect();
     Ok(PixelGrid { width, height, values })

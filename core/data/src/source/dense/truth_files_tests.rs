@@ -69,13 +69,13 @@ fn depth_is_read_from_png_and_npy() {
     let want = PixelGrid { width: 3, height: 2, values: vec![1.5, 0.0, 0.0, 0.0, 0.0, 80.25] };
     for shape in [&[2, 3][..], &[1, 2, 3], &[2, 3, 1]] {
         let bytes = dinoscope_base::npy::encode(shape, &data).unwrap();
-        assert_eq!(npy(&bytes).unwrap(), want, "{shape:?}");
+        assert_eq!(depth_array(&bytes).unwrap(), want, "{shape:?}");
     }
     let bytes = dinoscope_base::npy::encode(&[2, 3], &data).unwrap();
     let doubles: Vec<u8> = data.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect();
     let head = String::from_utf8_lossy(&bytes[10..128]).replace("<f4", "<f8").into_bytes();
     let wide = [&bytes[..10], &head, &doubles].concat();
-    assert_eq!(npy(&wide).unwrap(), want);
+    assert_eq!(depth_array(&wide).unwrap(), want);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn arrays_that_are_no_depth_are_refused() {
     let bytes = dinoscope_base::npy::encode(&[2, 3], &[1.0; 6]).unwrap();
     let changed = |from: &str, to: &str| {
         let head = String::from_utf8_lossy(&bytes[10..128]).replace(from, to).into_bytes();
-        npy(&[&bytes[..10], &head, &bytes[128..]].concat()).unwrap_err()
+        depth_array(&[&bytes[..10], &head, &bytes[128..]].concat()).unwrap_err()
     };
     assert!(changed("<f4", "<i4").contains("<i4"));
     assert!(changed("False", "True ").contains("ascontiguousarray"));
@@ -91,7 +91,7 @@ fn arrays_that_are_no_depth_are_refused() {
     assert!(changed("(2, 3)", "(2, 4)").contains("incomplete"));
     assert!(changed("(2, 3)", "(0, 3)").contains("pixels"));
     for cut in [0, 5, 9, 60, bytes.len() - 1] {
-        assert!(npy(&bytes[..cut]).is_err());
+        assert!(depth_array(&bytes[..cut]).is_err());
     }
 }
 

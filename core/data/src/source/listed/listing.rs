@@ -82,7 +82,8 @@ impl SkippedFileCounts {
 /// The pictures in a folder and all its subfolders in sorted order, or the single file that `path` names, whatever its
 /// extension.
 ///
-/// Files count by their extension ([`decode::EXTENSIONS`]); hidden files and folders are left out, links are followed.
+/// Files count by their extension ([`decode::EXTENSIONS`]; where there is none of them, `.npy`); hidden files and folders are
+/// left out, links are followed.
 ///
 /// # Errors
 /// When `path` or a folder in it can't be read, or holds no pictures.
@@ -103,8 +104,13 @@ pub fn list(path: &Path) -> Result<(Vec<PathBuf>, SkippedFileCounts), DataError>
             false => Ok((vec![path.to_owned()], left_out)),
         };
     }
-    let mut archives = Vec::new();
-    walk(path, &mut HashSet::new(), &mut files, &mut archives, &mut left_out)?;
+    let (mut archives, mut arrays) = (Vec::new(), Vec::new());
+    walk(path, &mut HashSet::new(), &mut files, &mut archives, &mut arrays, &mut left_out)?;
+    // Beside pictures, arrays are most often what was made of those: features, depth.
+    match files.is_empty() && archives.is_empty() {
+        true => files = arrays,
+        false => arrays.iter().for_each(|array| left_out.add(array)),
+    }
     if files.is_empty() && !archives.is_empty() {
         for archive in &archives {
             let (members, besides) = of_archive(archive)?;
@@ -133,6 +139,7 @@ fn walk(
     seen: &mut HashSet<PathBuf>,
     files: &mut Vec<PathBuf>,
     archives: &mut Vec<PathBuf>,
+    arrays: &mut Vec<PathBuf>,
     left_out: &mut SkippedFileCounts,
 ) -> Result<(), DataError> {
     let failed = |source| read_error(folder, source);
@@ -157,11 +164,12 @@ fn walk(
             }
         }
         if kind.is_dir() {
-            walk(&path, seen, files, archives, left_out)?;
+            walk(&path, seen, files, archives, arrays, left_out)?;
         } else if kind.is_file() {
             match () {
                 () if is_picture(&path) => files.push(path),
                 () if is_archive(&path) => archives.push(path),
+                () if is_array(&path) => arrays.push(path),
                 () => left_out.add(&path),
             }
         }
@@ -208,6 +216,11 @@ pub fn is_picture(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension
         .is_some_and(|extension| decode::EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
+}
+
+/// Whether a file is an array of numbers by its extension: a picture where no others lie.
+fn is_array(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> DataError {

@@ -27,7 +27,7 @@ use dinoscope_base::rng;
 pub fn draw(seed: u64, index: usize, size: usize) -> Picture {
     let size = size.max(1);
     let rgb = layers::paint(&mut rng::stream(seed, "procedural", index as u64, 0), size);
-    Picture { width: size, height: size, rgb }
+    Picture::of_rgb(size, size, rgb)
 }
 
 /// Procedural pictures as a [`PictureSource`] without classes, each drawn whenever it is asked for.

@@ -98,7 +98,7 @@ impl SceneKind {
         let size = size.max(1);
         let render::RenderOutput { rgb, instances, parts, depth } = render::render(world, size);
         RenderedScene {
-            picture: Picture { width: size, height: size, rgb },
+            picture: Picture::of_rgb(size, size, rgb),
             label,
             classes: world.items.iter().map(|item| item.shape.kind.class()).collect(),
             instances,

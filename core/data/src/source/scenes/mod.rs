@@ -101,7 +101,7 @@ impl ScenesSource {
             let rows = rgb.chunks_exact_mut(row * self.views).zip(drawn.chunks_exact(row));
             rows.for_each(|(all, own)| all[view * row..][..row].copy_from_slice(own));
         }
-        Picture { width: self.size * self.views, height: self.size, rgb }
+        Picture::of_rgb(self.size * self.views, self.size, rgb)
     }
 
     /// Draws a scene with all that is known of its pixels; nothing is remembered.

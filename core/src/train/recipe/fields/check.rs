@@ -7,7 +7,7 @@ use crate::data::source::builtin::BuiltinPictures;
 use crate::data::source::datasets::PublicDataset;
 use crate::data::source::dense::DepthUnit;
 use crate::data::source::places::SourcePaths;
-use crate::train::recipe::{PositionKind, Recipe, RecipeError};
+use crate::train::recipe::{PixelChoice, PositionKind, Recipe, RecipeError};
 
 /// A recipe from a complete table, every value in range.
 pub(in crate::train) fn from_table(table: Table) -> Result<Recipe, RecipeError> {
@@ -182,6 +182,7 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
     if let Err(allowed) = r.evaluate.depth_unit.parse::<DepthUnit>() {
         return Err(range("evaluate.depth_unit", &r.evaluate.depth_unit, &allowed));
     }
+    check_channels(r)?;
     check_dense(r)?;
     check_start(r)?;
     check_distillation(r)?;
@@ -192,6 +193,33 @@ fn check_together(r: &Recipe) -> Result<(), RecipeError> {
             "0",
             "loss.dino and loss.ibot must not both be 0: nothing would be learned",
         ));
+    }
+    Ok(())
+}
+
+/// What must hold for pictures of other channels than three.
+fn check_channels(r: &Recipe) -> Result<(), RecipeError> {
+    let channels = r.data.channels;
+    if let PixelChoice::Given(pixels) = &r.data.normalize
+        && pixels.channels() != channels
+    {
+        let allowed = format!("data.channels = {channels} takes as many means and deviations");
+        return Err(range("data.normalize", &r.data.normalize.to_string(), &allowed));
+    }
+    // What is drawn has colours, which can become grey, or get an opacity.
+    if matches!(channels, 1 | 3 | 4) {
+        return Ok(());
+    }
+    let value = channels.to_string();
+    if r.data.path.has_builtin() {
+        let allowed =
+            "built-in pictures have colours: data.channels = 1, 3 or 4, or data.path of other pictures";
+        return Err(range("data.channels", &value, allowed));
+    }
+    let drawn = matches!(BuiltinPictures::named(&r.evaluate.dense), Ok(Some(_)));
+    if drawn && (r.evaluate.segment || r.evaluate.depth) {
+        let allowed = "evaluate.dense names built-in pictures, which have colours: name a folder there";
+        return Err(range("data.channels", &value, allowed));
     }
     Ok(())
 }

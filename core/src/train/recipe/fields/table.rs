@@ -1,6 +1,7 @@
 //! All fields of a recipe.
 
 use super::RecipeField;
+use crate::data::MAX_CHANNELS;
 use crate::train::recipe::gram::GRAM_FIELDS;
 use crate::train::recipe::loss::LOSS_FIELDS;
 
@@ -278,6 +279,20 @@ const REST: &[RecipeField] = &[
         0.0,
     ),
     f("data.labels", "Take the names of subfolders, or a table's column `label`, as labels", "", 0.0, 0.0),
+    f(
+        "data.channels",
+        "Channels of a picture: 3 are colours, 1 is grey; others are bands or pages of TIFF files, opacity, sides of .npy files",
+        "",
+        1.0,
+        MAX_CHANNELS as f64,
+    ),
+    f(
+        "data.normalize",
+        "What pictures are normalised by: auto (ImageNet's for colours, else measured as the run begins), or means and deviations as in `0.45 0.31 / 0.22 0.19`",
+        "",
+        0.0,
+        0.0,
+    ),
     f(
         "data.depth_range",
         "Black and white of files of more than 8 bits: fixed, file (its lowest and highest), or numbers such as 0..4095",

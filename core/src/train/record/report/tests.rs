@@ -48,7 +48,7 @@ fn empty_parts_are_left_out() {
 #[test]
 fn all_parts_nest_and_nothing_gets_out_of_its_text() {
     let evil = "</script><img src=x onerror=alert(1)>\"'&";
-    let picture = Picture { width: 4, height: 4, rgb: vec![90; 48] };
+    let picture = Picture::of_rgb(4, 4, vec![90; 48]);
     let film: Vec<TimelapseFrame> = (0..40)
         .map(|i| TimelapseFrame { iteration: i * 10, label: evil.to_owned(), png: png(&picture).unwrap() })
         .collect();
@@ -122,7 +122,7 @@ fn all_parts_nest_and_nothing_gets_out_of_its_text() {
 fn helpers() {
     assert_eq!(evenly(&[1, 2, 3], 5), [1, 2, 3]);
     assert_eq!(evenly(&(0..101).collect::<Vec<_>>(), 3), [0, 50, 100]);
-    let picture = Picture { width: 7, height: 5, rgb: vec![0; 105] };
+    let picture = Picture::of_rgb(7, 5, vec![0; 105]);
     assert_eq!(png_size(&png(&picture).unwrap()), Some((7, 5)));
     assert_eq!(png_size(b"no"), None);
     let used = ReportSeries::of_metric("prototype_use", vec![(3, 0.25)]);

@@ -165,7 +165,9 @@ fn a_model_of_colours_becomes_one_of_grey_with_the_same_features() {
     for (weights, out) in [("grey.safetensors", "found"), (&of("1")[..], "direct")] {
         assert!(worst(&wanted, &features(dir, "grey.png", weights, out)) < 1e-3, "{weights}");
     }
-    let refused = run(dir, &["weights", "inspect", &of("0")]);
+    assert!(ok(dir, &["weights", "inspect", &of("1")]).contains("of grey pictures"));
+    let none = of("0");
+    let refused = run(dir, &["features", "grey.png", "--weights", &none, "--npy", "--out", "none"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no number of channels"));
     let back = run(dir, &["weights", "convert", "grey.safetensors#channels=3", "x.safetensors"]);
     assert!(String::from_utf8_lossy(&back.stderr).contains("only a model of three colours"));

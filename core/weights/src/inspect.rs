@@ -130,7 +130,7 @@ fn look(
                 .iter()
                 .map(|(head, keys)| (head.clone(), keys.values().map(count).sum()))
                 .collect();
-            (seen.layout, seen.config, seen.notes) = (Some(plan.layout), Some(plan.config), plan.notes);
+            (seen.layout, seen.config, seen.notes) = (Some(plan.layout), Some(plan.made()), plan.notes);
         }
         Err(problem) => seen.problem = Some(problem.to_string()),
     }

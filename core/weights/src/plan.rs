@@ -452,6 +452,14 @@ fn plan_heads(
 }
 
 impl WeightsLoadPlan {
+    /// What the model will be: the file's, with the channels that a person asks for.
+    pub fn made(&self) -> VitConfig {
+        match self.channels {
+            Some(channels) => self.config.clone().with_channels(channels),
+            None => self.config.clone(),
+        }
+    }
+
     /// Read what was planned.
     pub fn read(self, source: &mut dyn WeightsReader) -> Result<LoadedWeights, WeightsError> {
         let (mut backbone, mut sound) = (StateDict::new(), finite::NonFiniteCounter::default());

@@ -1,6 +1,7 @@
 //! Readers of pictures, through the limits that hold for what a person drops in.
 
 use anyhow::Result;
+use dinoscope_core::analysis::npy;
 use dinoscope_core::data::decode::{DecodeOptions, LeastPictureSize, decode_bytes_as};
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba};
 
@@ -15,7 +16,103 @@ pub const TARGETS: &[FuzzTarget] = &[
     FuzzTarget { name: "gif", reads: "GIF", open: |_| open(ImageFormat::Gif) },
     FuzzTarget { name: "bmp", reads: "BMP", open: |_| open(ImageFormat::Bmp) },
     FuzzTarget { name: "tiff", reads: "TIFF", open: |_| open(ImageFormat::Tiff) },
+    FuzzTarget {
+        name: "pages",
+        reads: "TIFF of several pages",
+        open: |_| Ok(Box::new(BandsReader::pages())),
+    },
+    FuzzTarget { name: "array", reads: "pictures (.npy)", open: |_| Ok(Box::new(BandsReader::arrays()?)) },
 ];
+
+/// Channels of the pictures that [`BandsReader`] begins with.
+const CHANNELS: usize = 5;
+
+/// Reads pictures of several channels.
+struct BandsReader {
+    corpus: Vec<Vec<u8>>,
+    words: &'static [&'static [u8]],
+}
+
+impl BandsReader {
+    fn pages() -> Self {
+        // Tags of size, samples, strips and kind of page, and the first bytes of a directory.
+        let words: &[&[u8]] = &[
+            b"\x00\x01\x03\x00",
+            b"\x02\x01\x03\x00",
+            b"\x11\x01\x04\x00",
+            b"\x15\x01\x03\x00",
+            b"\x17\x01\x04\x00",
+            b"\xfe\x00\x04\x00",
+            b"\x1c\x01\x03\x00",
+            b"\x09\x00",
+        ];
+        Self { corpus: vec![stack(CHANNELS as u32)], words }
+    }
+
+    fn arrays() -> Result<Self> {
+        let numbers: Vec<f32> = (0..CHANNELS * 42).map(|i| i as f32 / 7.0).collect();
+        let corpus =
+            vec![npy::encode(&[CHANNELS, 6, 7], &numbers)?, npy::encode(&[6, 7, CHANNELS], &numbers)?];
+        let words: &[&[u8]] = &[
+            b"'descr': '<f4'",
+            b"'|u1'",
+            b"'<u2'",
+            b"'<f2'",
+            b"'<f8'",
+            b"'shape': (",
+            b"True",
+            b"99999999999",
+        ];
+        Ok(Self { corpus, words })
+    }
+}
+
+/// A TIFF file of so many pages of four by three grey pixels.
+fn stack(pages: u32) -> Vec<u8> {
+    let mut out = b"II*\0\x08\0\0\0".to_vec();
+    for page in 1..=pages {
+        // Behind nine entries and the place of the next directory.
+        let data = out.len() as u32 + 2 + 9 * 12 + 4;
+        let entries: [(u16, u16, u32); 9] = [
+            (256, 3, 4),
+            (257, 3, 3),
+            (258, 3, 8),
+            (259, 3, 1),
+            (262, 3, 1),
+            (273, 4, data),
+            (277, 3, 1),
+            (278, 3, 3),
+            (279, 4, 12),
+        ];
+        out.extend(9u16.to_le_bytes());
+        for (tag, kind, value) in entries {
+            out.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+            out.extend([1u32.to_le_bytes(), value.to_le_bytes()].concat());
+        }
+        out.extend(if page < pages { data + 12 } else { 0 }.to_le_bytes());
+        out.extend((0..12).map(|i| (20 * page + i) as u8));
+    }
+    out
+}
+
+impl FuzzReader for BandsReader {
+    fn corpus(&self) -> Vec<Vec<u8>> {
+        self.corpus.clone()
+    }
+
+    fn words(&self) -> &'static [&'static [u8]] {
+        self.words
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let options = DecodeOptions { channels: CHANNELS, ..DecodeOptions::default() };
+        let picture = decode_bytes_as("changed", bytes, options).map_err(told)?.picture;
+        assert_eq!(picture.channels, CHANNELS);
+        assert_eq!(picture.layers().count(), 2, "layers that are not there");
+        assert_eq!(picture.rgb.len(), picture.width * picture.height * 3, "pixels that are not there");
+        Ok(())
+    }
+}
 
 struct PictureReader {
     format: ImageFormat,

@@ -12,7 +12,8 @@ use tiff::tags::Tag;
 
 use super::depth::{IntensityMapping, IntensityRange, SampleKind};
 use super::{
-    DecodeOptions, DecodedPicture, damaged, explain, limit, tiff as tiff_file, tiff_entries, upright,
+    AS_THEY_ARE, DecodeOptions, DecodedPicture, damaged, explain, limit, tiff as tiff_file, tiff_entries,
+    upright,
 };
 use crate::channels::{fitted, misfit};
 use crate::{MAX_CHANNELS, Picture, RGB};
@@ -33,7 +34,7 @@ pub(super) fn decode(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<
     let wanted = options.channels;
     let decoded = if is_array(bytes) {
         array(bytes, options, most)?
-    } else if wanted == 1 {
+    } else if matches!(wanted, AS_THEY_ARE | 1) {
         // Whatever becomes colours becomes grey.
         super::decode(bytes, DecodeOptions { channels: RGB, ..options }, most)?
     } else if tiff_file::is_tiff(bytes) {
@@ -41,6 +42,9 @@ pub(super) fn decode(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<
     } else {
         usual(bytes, options, most)?
     };
+    if wanted == AS_THEY_ARE {
+        return Ok(decoded);
+    }
     let have = decoded.picture.channels;
     let picture = fitted(&decoded.picture, wanted).ok_or_else(|| misfit(have, wanted))?.into_owned();
     Ok(DecodedPicture { picture, ..decoded })

@@ -140,6 +140,8 @@ fn arrays_are_pictures() {
     let grey = array("<f4", "1, 2", &[0.25f32.to_le_bytes(), 1.0f32.to_le_bytes()].concat());
     assert_eq!(read(&grey, 1).rgb, [64, 64, 64, 255, 255, 255]);
     assert_eq!(read(&grey, 3).rgb, [64, 64, 64, 255, 255, 255], "and grey becomes colours");
+    assert_eq!(read(&array("|u1", "2, 5, 3", &five), AS_THEY_ARE).channels, 2);
+    assert_eq!(read(&png(&[Luma([7])]), AS_THEY_ARE).rgb, [7, 7, 7]);
     let halves: Vec<u8> = [0x3800u16, 0x3c00, 0x0001, 0x7e00].iter().flat_map(|v| v.to_le_bytes()).collect();
     assert_eq!(values(&read(&array("<f2", "2, 2", &halves), 1)), [[128, 255, 0, 0]]);
     assert_eq!([half(0xc000), half(0xfc00)], [-2.0, f32::NEG_INFINITY]);

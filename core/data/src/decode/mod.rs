@@ -62,9 +62,12 @@ pub struct DecodeOptions {
     pub range: IntensityRange,
     /// The size that is enough; all pixels where there is none.
     pub least: Option<LeastPictureSize>,
-    /// How many channels: with three, every file becomes colours.
+    /// How many channels: with three, every file becomes colours; [`AS_THEY_ARE`] is good for looking at.
     pub channels: usize,
 }
+
+/// As many channels as an array has; colours of every other file.
+pub const AS_THEY_ARE: usize = 0;
 
 impl Default for DecodeOptions {
     fn default() -> Self {

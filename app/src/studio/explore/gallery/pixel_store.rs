@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
-use dinoscope_core::data::decode::{DecodeOptions, DecodedPicture, LeastPictureSize};
+use dinoscope_core::data::decode::{AS_THEY_ARE, DecodeOptions, DecodedPicture, LeastPictureSize};
 use dinoscope_core::data::{DataError, Picture, RGB};
 use dinoscope_core::explore::PictureId;
 use dinoscope_core::features::whole_view;
@@ -501,7 +501,7 @@ fn quicker_in_part(origin: &ImageOrigin) -> bool {
         && files::metadata(path).is_ok_and(|data| data.len() >= PHOTOGRAPH)
 }
 
-/// A picture read with so many channels; as colours where it has not those, so that it can be looked at: the model will refuse it.
+/// A picture read with so many channels; as it is where it has not those, so that it can be looked at: the model will refuse it.
 async fn decoded(
     origin: &ImageOrigin,
     least: Option<LeastPictureSize>,
@@ -511,10 +511,8 @@ async fn decoded(
         ImageOrigin::File(path) => {
             let options = DecodeOptions { least, channels, ..DecodeOptions::default() };
             return match pictures::decode(path, options).await {
-                Err(_) if channels != RGB => {
-                    pictures::decode(path, DecodeOptions { channels: RGB, ..options }).await
-                }
-                decoded => decoded,
+                Ok(decoded) => Ok(decoded),
+                Err(_) => pictures::decode(path, DecodeOptions { channels: AS_THEY_ARE, ..options }).await,
             };
         }
         ImageOrigin::Memory(picture) => Picture::clone(picture),

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dinoscope_core::analysis::npy;
 use dinoscope_core::device::block_on;
 
 use super::*;
@@ -283,4 +284,23 @@ fn a_wish_that_is_taken_is_not_taken_again_for_who_waits() {
     assert!(matches!(pixels.ask(1, &ImageOrigin::Scene(1), None), Ok(PixelLookup::Coming(_))));
     assert!(matches!(pixels.next(true), Some(DecodeJob::Decode(1, _))));
     assert!(pixels.next(true).is_none());
+}
+
+#[test]
+fn an_array_of_any_channels_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = |name: &str| ImageOrigin::File(folder.path().join(name));
+    let values = vec![0.5; 5 * 8 * 8];
+    std::fs::write(folder.path().join("five.npy"), npy::encode(&[5, 8, 8], &values).unwrap()).unwrap();
+    image::RgbImage::new(8, 8).save(folder.path().join("colours.png")).unwrap();
+    for (name, asked, found) in
+        [("five.npy", RGB, 5), ("five.npy", 5, 5), ("colours.png", 5, RGB), ("colours.png", 1, 1)]
+    {
+        let decoded = block_on(decoded(&origin(name), None, asked)).unwrap();
+        assert_eq!(decoded.picture.channels, found, "{name} for {asked}");
+    }
+    // What a model of other channels will not take is kept as such: it is not asked for again and again.
+    let need = PixelNeed { least: None, channels: Some(5) };
+    let colours = block_on(decoded(&origin("colours.png"), None, 5)).unwrap();
+    assert!(need.met_by(&colours, 5) && !need.met_by(&colours, RGB));
 }

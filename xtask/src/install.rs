@@ -8,9 +8,11 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 
 use crate::here::Here;
-use crate::run;
+use crate::{python, run};
 
 const WASM: &str = "wasm32-unknown-unknown";
+/// What brings `mpiexec` and `libmpi_abi.so.1`.
+const MPICH: &str = "mpich==5.0.2";
 
 /// A program on the `PATH`.
 pub fn which(name: &str) -> Option<PathBuf> {
@@ -50,6 +52,28 @@ pub fn display(here: &Here) -> Result<()> {
     }
     let packages = ["xvfb", "libx11-6", "libx11-xcb1", "libxcursor1", "libxi6", "libxkbcommon-x11-0"];
     debian(here, &packages, "Xvfb and X's libraries")
+}
+
+/// Two MPIs, on Linux: Debian's Open MPI, and MPICH as PyPI has it, which is the folder that comes back. `None` elsewhere,
+/// where the tests that start several processes are left out.
+///
+/// # Errors
+/// When one is missing and cannot be installed.
+pub fn mpi(here: &Here) -> Result<Option<PathBuf>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(None);
+    }
+    if which("mpiexec.openmpi").is_none() {
+        debian(here, &["openmpi-bin"], "Open MPI")?;
+    }
+    let folder = here.target.join("mpich");
+    if !folder.join("lib/libmpi_abi.so.1").is_file() {
+        println!("installing mpich from PyPI into {}", folder.display());
+        let python = which("python3").context("no Python on the PATH, which installs MPICH")?;
+        python::make_venv(&python, &folder)?;
+        run::run(here.command(folder.join("bin/python")).args(["-m", "pip", "install", "--quiet", MPICH]))?;
+    }
+    Ok(Some(folder))
 }
 
 /// Chromium or Chrome; `CHROMIUM` names another one.

@@ -65,7 +65,11 @@ fn own(here: &Here, wanted: &Wanted) -> Result<PathBuf> {
     Ok(program)
 }
 
-fn make_venv(base: &Path, folder: &Path) -> Result<()> {
+/// A virtual environment.
+///
+/// # Errors
+/// When Python can't make one.
+pub fn make_venv(base: &Path, folder: &Path) -> Result<()> {
     run::run(Command::new(base).args(["-m", "venv"]).arg(folder))
         .context("making a virtual environment (on Debian: apt-get install python3-venv)")
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything a change has to pass, in stages, with one count at the end.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -142,9 +143,10 @@ fn native(here: &Here) -> Result<Tally> {
     if let Err(error) = install::display(here) {
         println!("the studio's window not tested: {error:#}");
     }
+    let mpich = install::mpi(here)?;
     parity::build(here)?;
-    let mut tally = tests(here, &PROGRAM)?;
-    tally += tests(here, &XTASK)?;
+    let mut tally = tests(here, &PROGRAM, mpich.as_deref())?;
+    tally += tests(here, &XTASK, None)?;
     Ok(tally)
 }
 
@@ -162,8 +164,10 @@ fn test_command(here: &Here, packages: &[&str]) -> Result<(Command, Runner)> {
     Ok((command, runner))
 }
 
-fn tests(here: &Here, packages: &[&str]) -> Result<Tally> {
+/// `mpich`: where tests find the MPI that was installed for them.
+fn tests(here: &Here, packages: &[&str], mpich: Option<&Path>) -> Result<Tally> {
     let (mut command, runner) = test_command(here, packages)?;
+    command.envs(mpich.map(|folder| ("DINOSCOPE_TEST_MPI", folder)));
     command.arg("--no-fail-fast");
     if runner == Runner::Nextest {
         command.arg("--no-tests=pass");

@@ -1,6 +1,8 @@
 //! Folders of pictures and a recipe for tests.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+pub mod mpi;
+
 use std::fs;
 
 use image::{ImageFormat, Rgb, RgbImage};

@@ -6,6 +6,8 @@
 #[cfg(not(target_family = "wasm"))]
 use std::sync::Arc;
 
+#[cfg(not(target_family = "wasm"))]
+use crate::ssl::ranks::RankFailure;
 use crate::train::protocol::channels;
 #[cfg(target_family = "wasm")]
 pub use crate::train::protocol::{Breath, YieldNow};
@@ -13,6 +15,7 @@ pub use crate::train::protocol::{
     EngineError, RunCommand, RunCompletion, RunEvent, RunHandle, SerializableEngineError, Slot, StepReport,
     TrainJob, Wake,
 };
+pub use crate::train::ranks::RunRanks;
 use crate::train::trainer;
 
 /// Starts a run on a thread of its own, which does all work of the device.
@@ -36,10 +39,11 @@ pub fn start_with(job: TrainJob, wake: Wake) -> RunHandle {
         let last = match outcome {
             Ok(Ok(finished)) => Ok(RunEvent::Finished(Box::new(finished))),
             Ok(Err(error)) => Err(error),
-            Err(panic) => {
-                let reason = crate::device::panic_text(panic);
-                Err(EngineError::Device { reason, hint })
-            }
+            // Sums over ranks stand in the middle of steps: see `RankFailure`.
+            Err(panic) => Err(match panic.downcast::<RankFailure>() {
+                Ok(lost) => EngineError::Ranks(*lost),
+                Err(panic) => EngineError::Device { reason: crate::device::panic_text(panic), hint },
+            }),
         };
         block_on(port.send(last));
     };

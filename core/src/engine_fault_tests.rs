@@ -76,6 +76,7 @@ fn weights_that_are_not_finite_never_take_the_place_of_a_good_checkpoint() {
             folder: Some(RunFolder::reopen(&folder, &recipe).unwrap()),
             resume: true,
             recipe,
+            ranks: RunRanks::default(),
         };
         job.recipe.train.iterations = step;
         assert_eq!(finished(&rest(&start(job).events)).iteration, step);
@@ -213,6 +214,7 @@ fn a_run_whose_pictures_go_away_is_kept_and_goes_on_when_they_are_back() {
         folder: Some(RunFolder::reopen(&folder, &recipe).unwrap()),
         resume: true,
         recipe,
+        ranks: RunRanks::default(),
     };
     assert_eq!(finished(&rest(&start(job).events)).iteration, 150);
 }

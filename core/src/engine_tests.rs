@@ -43,6 +43,7 @@ pub(super) fn job(dir: &Path, recipe: &Recipe) -> TrainJob {
         folder: Some(RunFolder::create(dir, recipe).unwrap()),
         resume: false,
         recipe: recipe.clone(),
+        ranks: RunRanks::default(),
     }
 }
 
@@ -199,7 +200,15 @@ fn a_run_goes_on_from_an_archive_as_if_it_had_never_stopped() {
     let folder = RunFolder::reopen(&moved, &recipe).unwrap();
     let sources = sources::open(&recipe).unwrap();
     let watch = Vec::new();
-    let job = TrainJob { recipe, device: cpu(None), sources, watch, folder: Some(folder), resume: true };
+    let job = TrainJob {
+        recipe,
+        device: cpu(None),
+        sources,
+        watch,
+        folder: Some(folder),
+        resume: true,
+        ranks: RunRanks::default(),
+    };
     let events = rest(&start(job).events);
     assert!(matches!(events.first(), Some(RunEvent::Started { iteration, .. }) if *iteration == at));
     let losses = |path: &Path| -> Vec<(u64, Option<f64>)> {

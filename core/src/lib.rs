@@ -10,7 +10,7 @@ pub use burn_cubecl;
 pub use dinoscope_analysis as analysis;
 #[cfg(target_family = "wasm")]
 pub use dinoscope_base::constructors;
-pub use dinoscope_base::{bytes, device, files, rng, state_dict, wire};
+pub use dinoscope_base::{bytes, device, files, parallel, rng, state_dict, wire};
 pub use dinoscope_data as data;
 pub use dinoscope_eval as eval;
 pub use dinoscope_model as model;

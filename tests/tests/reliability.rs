@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dinoscope_core::device::{block_on, cpu};
-use dinoscope_core::engine::{self, RunEvent, TrainJob};
+use dinoscope_core::engine::{self, RunEvent, RunRanks, TrainJob};
 use dinoscope_core::rng::{RngExt, stream};
 use dinoscope_core::train::resume_point::newest;
 use dinoscope_core::train::run::RunFolder;
@@ -32,8 +32,15 @@ fn train(path: &Path, recipe: &Recipe, resume: bool) -> Vec<String> {
     };
     let sources = sources::open(recipe).unwrap();
     let watch = sources.to_watch(recipe).into_iter().take(1).collect();
-    let job =
-        TrainJob { recipe: recipe.clone(), device: cpu(None), sources, watch, folder: Some(folder), resume };
+    let job = TrainJob {
+        recipe: recipe.clone(),
+        device: cpu(None),
+        sources,
+        watch,
+        folder: Some(folder),
+        resume,
+        ranks: RunRanks::default(),
+    };
     let handle = engine::start(job);
     let mut warnings = Vec::new();
     while let Ok(item) = block_on(handle.events.recv()) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dinoscope_core::engine::TrainJob;
+use dinoscope_core::engine::{RunRanks, TrainJob};
 use dinoscope_core::train::recipe::presets;
 use dinoscope_core::train::{Recipe, paths, sources};
 
@@ -59,6 +59,7 @@ pub fn run(arguments: DemoArgs) -> Result<CliExitStatus> {
         folder: Some(RunOutputOptions { out: &out, resume: false, force: arguments.force }.open(&recipe)?),
         resume: false,
         recipe,
+        ranks: RunRanks::default(),
     };
     let summary = run::run_job(job, arguments.json)?;
     if arguments.json {

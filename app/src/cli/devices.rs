@@ -1,7 +1,7 @@
 //! `dinoscope devices`: what can compute here.
 
-use super::device_note;
 use super::terminal::out;
+use super::{device_note, ranks};
 use anyhow::Result;
 use dinoscope_core::bytes::shown;
 use dinoscope_core::device::{DeviceChoice, adapters, choose, cpu};
@@ -14,7 +14,7 @@ pub struct DevicesArgs {
     json: bool,
 }
 
-/// Prints every adapter with its limits, and what `auto` would take.
+/// Prints every adapter with its limits, which MPI is there, and what `auto` would take.
 pub fn run(arguments: DevicesArgs) -> Result<()> {
     let list = adapters();
     if arguments.json {
@@ -38,6 +38,7 @@ pub fn run(arguments: DevicesArgs) -> Result<()> {
         );
     }
     out!("cpu    {}", cpu(None).name);
+    out!("mpi    {}", ranks::found()?);
     let auto = choose(DeviceChoice::Auto)?;
     out!("auto   takes {}", auto.name);
     if let Some(note) = &auto.note {

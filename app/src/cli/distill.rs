@@ -9,7 +9,7 @@ use dinoscope_core::train::{Recipe, distill_recipe, presets};
 
 use super::status::CliExitStatus;
 use super::train::{self, RunOutputOptions};
-use super::{UsageError, load};
+use super::{UsageError, load, ranks};
 
 /// Teach a small model what a large one has learned.
 ///
@@ -86,8 +86,9 @@ impl From<DistillMethodArg> for DistillMethod {
 
 /// Resolves the recipe, opens teacher and pictures, trains.
 pub fn run(mut arguments: DistillArgs) -> Result<CliExitStatus> {
+    let group = ranks::join()?;
     if let Some(Some(file)) = &arguments.resume {
-        train::unpack(file, &mut arguments.out)?;
+        train::unpack_once(file, &mut arguments.out, &group)?;
     }
     let resume = arguments.resume.is_some();
     if resume && arguments.out.is_none() {
@@ -95,11 +96,11 @@ pub fn run(mut arguments: DistillArgs) -> Result<CliExitStatus> {
             UsageError("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()).into()
         );
     }
-    let recipe = recipe(&arguments)?;
+    let recipe = ranks::together(&group, recipe(&arguments))?;
     let out =
         arguments.out.clone().unwrap_or_else(|| load::fresh_run(&format!("{}-distilled", recipe.preset)));
     let place = RunOutputOptions { out: &out, resume, force: arguments.force };
-    train::carry_out(&recipe, &place, arguments.device.as_deref(), arguments.json)
+    train::carry_out(&recipe, &place, arguments.device.as_deref(), arguments.json, group)
 }
 
 fn recipe(arguments: &DistillArgs) -> Result<Recipe> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::terminal::{note, out};
-use super::{device_note, settings};
+use super::{device_note, ranks, settings};
 use anyhow::Result;
 use dinoscope_core::burn::tensor::Device;
 use dinoscope_core::device::{DeviceChoice, SelectedDevice, choose};
@@ -23,7 +23,7 @@ pub fn choice(flag: Option<&str>) -> Result<DeviceChoice> {
 
 /// Turns `--device` into a device; where it computes is said once when that may surprise.
 pub fn device(flag: Option<&str>, quiet: bool) -> Result<SelectedDevice> {
-    let mut chosen = choose(choice(flag)?)?;
+    let mut chosen = choose(ranks::device(choice(flag)?))?;
     if let Some(note) = chosen.note.take().filter(|_| !quiet) {
         device_note::keep(device_note::with_flag(note));
     }

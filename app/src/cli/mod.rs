@@ -11,6 +11,7 @@ mod explore;
 mod features;
 mod follow;
 mod load;
+mod ranks;
 mod run;
 mod settings;
 mod shell;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 pub use runtime_folder::have_runtime_folder;
 use status::CliExitStatus;
-use terminal::{Verbosity, warning};
+use terminal::Verbosity;
 
 /// What `--help` says last.
 const ENDS: &str = "\
@@ -122,19 +123,18 @@ pub fn main() -> ExitCode {
         crate::log_ring::also(terminal::write_log);
     }
     let command = cli.command.unwrap_or_else(|| CliCommand::Explore(explore::ExploreArgs::default()));
-    let outcome = match carry_out(command) {
+    ranks::leave(match carry_out(command) {
         // The work is done, but what was said of it is lost.
-        Ok(CliExitStatus::Done) if terminal::output_failed() => CliExitStatus::Partly,
+        Ok(CliExitStatus::Done) if terminal::output_failed() => Ok(CliExitStatus::Partly),
         Ok(status) => {
             device_note::say();
-            status
+            Ok(status)
         }
         Err(error) => {
-            warning!("dinoscope: {}", chain(&error));
-            if is_mistake(&error) { CliExitStatus::Mistake } else { CliExitStatus::Fault }
+            let status = if is_mistake(&error) { CliExitStatus::Mistake } else { CliExitStatus::Fault };
+            Err((error, status))
         }
-    };
-    outcome.into()
+    })
 }
 
 /// The words of the command line. Where the first is no command but is there on the disk, it is explored, as where a picture
@@ -220,6 +220,7 @@ fn is_mistake(error: &anyhow::Error) -> bool {
             || cause.is::<RunError>()
             || cause.is::<WeightInitError>()
             || cause.is::<ArchiveError>()
+            || cause.is::<dinoscope_mpi::MpiError>()
             || matches!(cause.downcast_ref::<WindowError>(), Some(WindowError::NoDisplay(_)))
             || matches!(cause.downcast_ref::<BenchError>(), Some(BenchError::Mistake(_)))
             || matches!(
@@ -228,6 +229,8 @@ fn is_mistake(error: &anyhow::Error) -> bool {
                     EngineError::Data(_)
                         | EngineError::Run(_)
                         | EngineError::Start(_)
+                        | EngineError::Shares { .. }
+                        | EngineError::Apart { .. }
                         | EngineError::Checkpoint(
                             CheckpointError::Content { .. } | CheckpointError::NoneWhole { .. }
                         )

@@ -7,6 +7,7 @@ use dinoscope_core::device::{adapters, block_on};
 use dinoscope_core::engine::{self, RunCommand, RunCompletion, RunEvent, RunHandle, StepReport, TrainJob};
 use dinoscope_core::eval::knn::KnnResult;
 use dinoscope_core::eval::run::headline;
+use dinoscope_core::ssl::Collective;
 use dinoscope_core::train::forecast::{self, RunForecast};
 use dinoscope_core::train::recipe::InitRecipe;
 use dinoscope_core::train::{Recipe, improvement};
@@ -57,7 +58,7 @@ pub fn run_job(job: TrainJob, json: bool) -> Result<CliRunSummary> {
     }
     let forecast = forecast(&job);
     let handle = engine::start(job);
-    stop_on_interrupt(&handle)?;
+    stop_on_interrupt(&handle, true)?;
     let mut summary = CliRunSummary::default();
     // The stream ends after `RunCompletion` or the error that ended the run.
     while let Ok(item) = block_on(handle.events.recv()) {
@@ -92,9 +93,25 @@ pub fn run_job(job: TrainJob, json: bool) -> Result<CliRunSummary> {
     Ok(summary)
 }
 
+/// Computes with a run that the first rank shows: says nothing, unless it is that this rank failed.
+pub fn compute_job(job: TrainJob) -> Result<CliExitStatus> {
+    let handle = engine::start(job);
+    stop_on_interrupt(&handle, false)?;
+    while let Ok(item) = block_on(handle.events.recv()) {
+        if let RunEvent::Finished(finished) = item? {
+            let summary = CliRunSummary { finished: Some(*finished), ..CliRunSummary::default() };
+            return Ok(summary.status());
+        }
+    }
+    Ok(CliExitStatus::Done)
+}
+
 /// What a run will take. What can't fit is warned of.
 fn forecast(job: &TrainJob) -> RunForecast {
-    let TrainJob { recipe, device, sources, .. } = job;
+    let TrainJob { device, sources, .. } = job;
+    // Of each step this process has a part.
+    let recipe = &mut job.recipe.clone();
+    recipe.train.batch /= job.ranks.group.ranks();
     let done = job.folder.as_ref().filter(|_| job.resume).and_then(|folder| folder.latest_checkpoint());
     let from = done.map_or(0, |(iteration, _)| iteration);
     if device.gpu {
@@ -199,15 +216,17 @@ fn step_message(step: &StepReport, loss: f64) -> String {
     format!("loss {loss:.3}  {:.1} images/s{waited}", step.images_per_second)
 }
 
-/// The first Ctrl-C finishes the step and saves; the second ends the program at once.
-fn stop_on_interrupt(handle: &RunHandle) -> Result<()> {
+/// The first Ctrl-C finishes the step and saves, which is said where `speaks`; the second ends the program at once.
+fn stop_on_interrupt(handle: &RunHandle, speaks: bool) -> Result<()> {
     static ASKED: AtomicBool = AtomicBool::new(false);
     let commands = handle.commands.clone();
     ctrlc::set_handler(move || {
         if ASKED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        warning!("\nstopping after this step (Ctrl-C again to end at once)");
+        if speaks {
+            warning!("\nstopping after this step (Ctrl-C again to end at once)");
+        }
         let _ = commands.try_send(RunCommand::Stop);
     })
     .context("can't listen for Ctrl-C")

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use dinoscope_core::data::source::builtin::SharedPlace;
 use dinoscope_core::data::source::places::SourcePaths;
-use dinoscope_core::engine::{RunEvent, TrainJob};
+use dinoscope_core::engine::{RunEvent, RunRanks, TrainJob};
+use dinoscope_core::ssl::RankGroup;
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::{Recipe, adapt, archive, own, paths, presets, resume, sources, start};
 
 use super::status::CliExitStatus;
 use super::terminal::{self, note, out};
-use super::{UsageError, explore, json, load, run};
+use super::{UsageError, explore, json, load, ranks, run};
 use crate::studio::StartupOptions;
 use crate::studio::panels::Workspace;
 use crate::studio::train::AutoStartRequest;
@@ -107,43 +108,55 @@ pub fn run(mut arguments: TrainArgs) -> Result<CliExitStatus> {
         let said = |reason: String| UsageError(format!("--screenshot-at {step} {to}: {reason}"));
         explore::check_target(&explore::png(to).map_err(said)?)?;
     }
-    let resume = goes_on(&mut arguments)?;
-    let recipe = recipe(&arguments)?;
+    let group = ranks::join()?;
+    let resume = goes_on(&mut arguments, &group);
+    let resume = ranks::together(&group, resume)?;
+    let recipe = ranks::together(&group, recipe(&arguments))?;
     let out = arguments.out.clone().unwrap_or_else(|| load::fresh_run(&recipe.preset));
     if let Some([step, to]) = arguments.screenshot_at.as_deref() {
         return screenshot(recipe, out, resume, (step, Path::new(to)), &arguments);
     }
     let place = RunOutputOptions { out: &out, resume, force: arguments.force };
-    carry_out(&recipe, &place, arguments.device.as_deref(), arguments.json)
+    carry_out(&recipe, &place, arguments.device.as_deref(), arguments.json, group)
 }
 
-/// Trains a recipe from its beginning, or from where its folder stands, and says how it ended.
+/// Trains a recipe from its beginning, or from where its folder stands, with all ranks of `group`, and says how it ended.
 pub fn carry_out(
     recipe: &Recipe,
     place: &RunOutputOptions<'_>,
     device: Option<&str>,
     json: bool,
+    group: RankGroup,
 ) -> Result<CliExitStatus> {
     terminal::ignore_output_errors();
     let recipe = paths::with_absolute_paths(recipe)?;
-    if place.resume && says_finished(&recipe, place.out, json)? {
+    if place.resume && ranks::first_says(&group, || says_finished(&recipe, place.out, json))? {
         return Ok(CliExitStatus::Done);
     }
-    let sources = sources::open(&recipe).map_err(|error| match place.resume {
-        true => anyhow::Error::from(resume::moved_data(place.out, &error)),
-        false => error.into(),
-    })?;
-    let device = load::device(device, json)?;
-    let folder = place.open(&recipe)?;
+    let opened = || -> Result<_> {
+        let sources = sources::open(&recipe).map_err(|error| match place.resume {
+            true => anyhow::Error::from(resume::moved_data(place.out, &error)),
+            false => error.into(),
+        })?;
+        Ok((sources, load::device(device, json)?))
+    };
+    let (sources, device) = ranks::together(&group, opened())?;
+    // One rank has the folder, and writes there; the others only read what the run goes on from.
+    let folder = ranks::first(&group, || place.open(&recipe))?;
+    let checkpoints = (place.resume && folder.is_none()).then(|| RunFolder::checkpoints_of(place.out));
     let watch = sources.to_watch(&recipe);
     let job = TrainJob {
         recipe: recipe.clone(),
         device,
         sources,
         watch,
-        folder: Some(folder),
+        folder,
         resume: place.resume,
+        ranks: RunRanks { group: group.clone(), checkpoints },
     };
+    if !group.is_first() {
+        return run::compute_job(job);
+    }
     let summary = run::run_job(job, json)?;
     if !json {
         run::say_measured(&summary, &recipe);
@@ -172,11 +185,11 @@ fn says_finished(recipe: &Recipe, out: &Path, json: bool) -> Result<bool> {
 }
 
 /// Whether a run goes on, which then lies in `--out`: one that comes in an archive is unpacked.
-fn goes_on(arguments: &mut TrainArgs) -> Result<bool> {
+fn goes_on(arguments: &mut TrainArgs, group: &RankGroup) -> Result<bool> {
     let Some(named) = &mut arguments.resume else { return Ok(false) };
     let zip = |path: &PathBuf| path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"));
     match named.take() {
-        Some(file) if zip(&file) => unpack(&file, &mut arguments.out)?,
+        Some(file) if zip(&file) => unpack_once(&file, &mut arguments.out, group)?,
         // What follows the flag may as well be the recipe.
         Some(other) if arguments.recipe.is_none() => arguments.recipe = Some(other),
         Some(other) => {
@@ -188,6 +201,14 @@ fn goes_on(arguments: &mut TrainArgs) -> Result<bool> {
         bail!(UsageError("--resume needs the run: --resume --out RUN, or --resume RUN.zip".to_owned()));
     }
     Ok(true)
+}
+
+/// [`unpack`] by the first rank, while the others wait.
+pub fn unpack_once(file: &Path, out: &mut Option<PathBuf>, group: &RankGroup) -> Result<()> {
+    let mut to = out.clone();
+    ranks::first(group, || unpack(file, &mut to))?;
+    out.get_or_insert_with(|| file.with_extension(""));
+    Ok(())
 }
 
 /// Unpacks a run in one file into `--out`, or into a folder of its name beside it.

@@ -8,7 +8,7 @@ use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::source::scenes;
 use dinoscope_core::data::{Picture, decode};
 use dinoscope_core::device::{self, SelectedDevice};
-use dinoscope_core::engine::{self, RunCommand, RunHandle, SerializableEngineError, TrainJob};
+use dinoscope_core::engine::{self, RunCommand, RunHandle, RunRanks, SerializableEngineError, TrainJob};
 use dinoscope_core::explore::{LocalInspector, ModelSource, OpenModelInfo, PictureInspection, ViewQuery};
 use dinoscope_core::files;
 use dinoscope_core::train::preview::{PreviewItem, preview};
@@ -134,7 +134,15 @@ impl WorkerServer {
         let sources = sources::open(&recipe).map_err(|error| told(&error))?;
         let folder = RunFolder::open(&folder).map_err(|error| told(&error))?;
         let watch = if watch.is_empty() { sources.to_watch(&recipe) } else { watch };
-        let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume };
+        let job = TrainJob {
+            recipe,
+            device,
+            sources,
+            watch,
+            folder: Some(folder),
+            resume,
+            ranks: RunRanks::default(),
+        };
         files::journal::start();
         let handle = engine::start_with(job, Arc::new(|| ()), tasks::engine_turn(), tasks::spawn);
         *self.run.borrow_mut() = Some(handle.commands.clone());

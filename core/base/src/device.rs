@@ -302,7 +302,7 @@ pub fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
 /// burn's CPU backend.
 pub fn cpu(note: Option<String>) -> SelectedDevice {
     keep_memory();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = crate::parallel::cores();
     let plural = if threads == 1 { "" } else { "s" };
     let name = match cfg!(target_family = "wasm") {
         true => "CPU (WebAssembly)".to_owned(),

@@ -64,6 +64,45 @@ pub struct SkippedPicture {
     pub unreadable: bool,
 }
 
+/// The slots of a batch that one of several processes fills.
+///
+/// A batch that is cut into `parts` is shared out part by part: of each, a process has as many slots as the others, in the
+/// order of their numbers. So a part has the same pictures however many processes there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchShare {
+    /// Pictures of a step, over all processes.
+    pub batch: usize,
+    /// Parts that the batch is cut into.
+    pub parts: usize,
+    /// This process.
+    pub rank: usize,
+    /// How many processes there are; `batch` is a multiple of this times `parts`.
+    pub ranks: usize,
+}
+
+impl BatchShare {
+    /// Pictures that this process has.
+    pub fn images(self) -> usize {
+        self.batch / self.ranks
+    }
+
+    /// Its slots among those of the batch, ascending.
+    pub fn slots(self) -> impl Iterator<Item = usize> {
+        let (part, own) = (self.batch / self.parts, self.batch / self.parts / self.ranks);
+        (0..self.parts).flat_map(move |at| {
+            let first = at * part + self.rank * own;
+            first..first + own
+        })
+    }
+}
+
+impl From<usize> for BatchShare {
+    /// All of a batch.
+    fn from(batch: usize) -> Self {
+        Self { batch, parts: 1, rank: 0, ranks: 1 }
+    }
+}
+
 /// Makes the batch of one iteration.
 ///
 /// Pictures come in a fresh order for every pass through the source; slot `j` of iteration `t` holds the
@@ -80,7 +119,7 @@ pub fn make_batch(
     iteration: u64,
 ) -> Result<CropBatch, DataError> {
     let mut order = InfiniteSampler::new(seed, source.len());
-    let slots = BatchSlots { iteration, batch, count: batch };
+    let slots = BatchSlots { iteration, share: batch.into(), count: batch };
     Ok(CropBatch::make(source, recipe, &mut order, slots, &LoaderControl::loose())?.0)
 }
 
@@ -97,7 +136,7 @@ pub fn first_pictures(
     count: usize,
 ) -> Result<PictureBatch, DataError> {
     let mut order = InfiniteSampler::new(seed, source.len());
-    let slots = BatchSlots { iteration, batch, count: count.min(batch) };
+    let slots = BatchSlots { iteration, share: batch.into(), count: count.min(batch) };
     Ok(PictureBatch::make(source, recipe, &mut order, slots, &LoaderControl::loose())?.0)
 }
 
@@ -105,7 +144,7 @@ pub fn first_pictures(
 pub struct DataLoader<B = CropBatch> {
     source: Arc<dyn PictureSource>,
     recipe: CropRecipe,
-    batch: usize,
+    share: BatchShare,
     order: InfiniteSampler,
     /// Iteration of the next batch.
     next: u64,
@@ -117,18 +156,18 @@ pub struct DataLoader<B = CropBatch> {
 }
 
 impl DataLoader {
-    /// Starts making the batches of `first_iteration` and on, `batch` pictures each.
+    /// Starts making the batches of `first_iteration` and on, `share` of them: so many pictures, or part of them.
     ///
     /// Without workers, or where threads can't be started (in a browser), [`DataLoader::next`] makes each batch itself.
     pub fn start(
         source: Arc<dyn PictureSource>,
         recipe: CropRecipe,
-        batch: usize,
+        share: impl Into<BatchShare>,
         seed: u64,
         first_iteration: u64,
         workers: usize,
     ) -> Self {
-        Self::launch(source, recipe, batch, seed, first_iteration, workers)
+        Self::launch(source, recipe, share.into(), seed, first_iteration, workers)
     }
 }
 
@@ -137,12 +176,12 @@ impl DataLoader<PictureBatch> {
     pub fn start_pictures(
         source: Arc<dyn PictureSource>,
         recipe: CropRecipe,
-        batch: usize,
+        share: impl Into<BatchShare>,
         seed: u64,
         first_iteration: u64,
         workers: usize,
     ) -> Self {
-        Self::launch(source, recipe, batch, seed, first_iteration, workers)
+        Self::launch(source, recipe, share.into(), seed, first_iteration, workers)
     }
 }
 
@@ -151,7 +190,7 @@ impl<B: LoadableBatch> DataLoader<B> {
     fn launch(
         source: Arc<dyn PictureSource>,
         recipe: CropRecipe,
-        batch: usize,
+        share: BatchShare,
         seed: u64,
         first_iteration: u64,
         workers: usize,
@@ -164,7 +203,7 @@ impl<B: LoadableBatch> DataLoader<B> {
             let (mut order, held) = (order.clone(), reins.clone());
             let work = move || {
                 for iteration in (first_iteration + worker as u64..).step_by(workers) {
-                    let slots = BatchSlots { iteration, batch, count: batch };
+                    let slots = BatchSlots { iteration, share, count: share.images() };
                     let made = B::make(&*source, &recipe, &mut order, slots, &held);
                     // Nobody listens any more once the loader is dropped.
                     if sender.send(made).is_err() {
@@ -176,7 +215,7 @@ impl<B: LoadableBatch> DataLoader<B> {
             Ok(LoaderWorker { batches: Some(batches), thread: Some(thread), reins })
         };
         let workers = (0..workers).map(spawn).collect::<std::io::Result<_>>().unwrap_or_default();
-        Self { source, recipe, batch, order, next: first_iteration, workers, turn: 0, waited: 0.0, reins }
+        Self { source, recipe, share, order, next: first_iteration, workers, turn: 0, waited: 0.0, reins }
     }
 
     /// The next batch, in order of iterations.
@@ -191,7 +230,7 @@ impl<B: LoadableBatch> DataLoader<B> {
         let made = match self.workers.get_mut(self.turn) {
             Some(worker) => worker.receive(),
             None => {
-                let slots = BatchSlots { iteration, batch: self.batch, count: self.batch };
+                let slots = BatchSlots { iteration, share: self.share, count: self.share.images() };
                 B::make(&*self.source, &self.recipe, &mut self.order, slots, &self.reins)
             }
         };
@@ -310,7 +349,7 @@ impl LoadableBatch for CropBatch {
         slots: BatchSlots,
         reins: &LoaderControl,
     ) -> Made<Self> {
-        let BatchSlots { batch, iteration, .. } = slots;
+        let BatchSlots { count: batch, iteration, .. } = slots;
         let channels = recipe.pixels.channels();
         let (global_len, local_len) =
             (channels * recipe.global_size.pow(2), channels * recipe.local_size.pow(2));
@@ -363,11 +402,11 @@ impl LoadableBatch for PictureBatch {
     }
 }
 
-/// The slots of a batch that are made: the first `count`.
+/// The slots of a batch that are made: the first `count` of a share.
 #[derive(Clone, Copy)]
 struct BatchSlots {
     iteration: u64,
-    batch: usize,
+    share: BatchShare,
     count: usize,
 }
 
@@ -376,13 +415,13 @@ fn gather(
     source: &dyn PictureSource,
     recipe: &CropRecipe,
     order: &mut InfiniteSampler,
-    BatchSlots { iteration, batch, count }: BatchSlots,
+    BatchSlots { iteration, share, count }: BatchSlots,
     reins: &LoaderControl,
     mut each: impl FnMut(usize, Picture, Vec<ViewPlan>, LoaderPermit),
 ) -> Result<(Vec<usize>, Vec<SkippedPicture>), DataError> {
     let (mut indices, mut skipped) = (Vec::with_capacity(count), Vec::new());
-    for slot in 0..count {
-        let planned = order.at(iteration * batch as u64 + slot as u64);
+    for (place, slot) in share.slots().take(count).enumerate() {
+        let planned = order.at(iteration * share.batch as u64 + slot as u64);
         // Where to look for a replacement, should one be needed.
         let start =
             stream(order.seed, "replace", iteration, slot as u64).random_range(0..order.len as u32) as usize;
@@ -393,7 +432,7 @@ fn gather(
             false => stream(order.seed, "augment", iteration, slot as u64),
         };
         let plans = ViewPlan::draw_all(&mut rng, picture.width, picture.height, source.views(index), recipe);
-        each(slot, picture, plans, held);
+        each(place, picture, plans, held);
     }
     Ok((indices, skipped))
 }

@@ -217,3 +217,42 @@ fn threads_together_keep_to_the_memory_there_is() {
         assert_eq!(loader.next().unwrap().iteration, iteration);
     }
 }
+
+#[test]
+fn processes_load_together_what_one_does() {
+    let source = || Flat { len: 30, ..Flat::default() };
+    let batch = make_batch(&source(), &recipe(), 8, 9, 5).unwrap();
+    let (globals, locals) = (batch.global.len() / 16, batch.local.len() / recipe().locals / 8);
+    for (ranks, parts) in [(1, 2), (2, 1), (2, 2), (4, 2)] {
+        let mut seen = Vec::new();
+        for rank in 0..ranks {
+            let share = BatchShare { batch: 8, parts, rank, ranks };
+            let slots: Vec<usize> = share.slots().collect();
+            assert_eq!(slots.len(), share.images());
+            for workers in [0, 2] {
+                let mut loader = DataLoader::start(Arc::new(source()), recipe(), share, 9, 5, workers);
+                let own = loader.next().unwrap();
+                assert_eq!(own.indices, slots.iter().map(|slot| batch.indices[*slot]).collect::<Vec<_>>());
+                for (place, slot) in slots.iter().enumerate() {
+                    for view in 0..2 {
+                        let (at, of) = (view * slots.len() + place, view * 8 + slot);
+                        assert_eq!(
+                            own.global[at * globals..][..globals],
+                            batch.global[of * globals..][..globals]
+                        );
+                    }
+                    for view in 0..recipe().locals {
+                        let (at, of) = (view * slots.len() + place, view * 8 + slot);
+                        assert_eq!(own.local[at * locals..][..locals], batch.local[of * locals..][..locals]);
+                    }
+                }
+            }
+            seen.extend(slots);
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..8).collect::<Vec<_>>(), "{ranks} processes, {parts} parts");
+    }
+    // The first half of a batch is the first of two parts, whoever has it.
+    let of = |rank| BatchShare { batch: 8, parts: 2, rank, ranks: 2 }.slots().collect::<Vec<_>>();
+    assert_eq!([of(0), of(1)], [[0, 1, 4, 5], [2, 3, 6, 7]]);
+}

@@ -10,7 +10,7 @@ use super::config::VitConfig;
 use super::ffn::Ffn;
 use super::layers::{LayerNorm, LayerScale, Linear, WeightInit};
 use super::rope::RopeDraws;
-use crate::fused::packing::{CropGroup, SequencePacking};
+use crate::fused::packing::{BatchPlace, CropGroup, CropSubset, SequencePacking};
 use crate::fused::{
     AttentionPlan, BranchParameter, ComputePrecision, FeedForwardPlan, attention_branch, feed_forward_branch,
 };
@@ -40,6 +40,8 @@ pub struct DropPath<'a> {
     pub rate: f64,
     /// Two draws a block: attention, then feed-forward.
     pub rng: &'a mut Stream,
+    /// Which part of the batch the crops are.
+    pub place: BatchPlace,
 }
 
 /// How a forward pass runs beside the model's own sizes.
@@ -81,28 +83,34 @@ impl TransformerBlock {
     ) -> Tensor<2> {
         let mut draw = || {
             let drop = pass.drop.as_deref_mut()?;
-            packing.draw_subset(drop.rate, drop.rng).map(Arc::new)
+            packing.draw_subset(drop.rate, drop.rng, drop.place).map(Arc::new)
         };
         let (first, second) = (draw(), draw());
+        // Where several processes share a batch, all that is kept may be elsewhere.
+        let is_empty = |subset: &Option<Arc<CropSubset>>| subset.as_ref().is_some_and(|s| s.rows.is_empty());
         let (precision, checkpoint) = (pass.precision, pass.checkpoint);
 
-        let plan = AttentionPlan {
-            packing: packing.clone(),
-            subset: first,
-            heads: self.attn.heads(),
-            qkv_bias: self.attn.qkv.bias.is_some(),
-            key_bias: self.attn.has_key_bias(),
-            gamma: self.ls1.is_some(),
-            rope: rope.is_some(),
-            eps: self.norm1.eps(),
-            precision,
-            checkpoint,
+        let x = if is_empty(&first) {
+            x
+        } else {
+            let plan = AttentionPlan {
+                packing: packing.clone(),
+                subset: first,
+                heads: self.attn.heads(),
+                qkv_bias: self.attn.qkv.bias.is_some(),
+                key_bias: self.attn.has_key_bias(),
+                gamma: self.ls1.is_some(),
+                rope: rope.is_some(),
+                eps: self.norm1.eps(),
+                precision,
+                checkpoint,
+            };
+            let mut list = parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1);
+            list.extend(rope.map(|table| table.clone().into()));
+            attention_branch(x, list, plan)
         };
-        let mut list = parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1);
-        list.extend(rope.map(|table| table.clone().into()));
-        let x = attention_branch(x, list, plan);
 
-        let Some((kind, inner, outer)) = self.mlp.layers() else { return x };
+        let Some((kind, inner, outer)) = self.mlp.layers().filter(|_| !is_empty(&second)) else { return x };
         let (gamma, eps) = (self.ls2.is_some(), self.norm2.eps());
         let plan = FeedForwardPlan { subset: second, kind, gamma, eps, precision, checkpoint };
         feed_forward_branch(x, parameters(&self.norm2, inner, outer, &self.ls2), plan)

@@ -13,6 +13,7 @@ use super::params::{self, take_gradients};
 use super::rope::{RopeAugmentation, RopeDraws};
 use super::vit::{LayerSelection, Vit, VitInput};
 use super::{PosEmbedInterpolation, VitConfig};
+use crate::fused::packing::BatchPlace;
 use dinoscope_base::device::block_on;
 use dinoscope_base::rng::stream;
 use dinoscope_base::state_dict::{HostTensor, StateDict};
@@ -228,10 +229,10 @@ fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
     let plain = host(block.forward(x.clone(), &packing, None, &mut VitForwardOptions::default()) - x.clone());
     // The same draws twice: once by hand, once through the block.
     let rate = 0.3;
-    let first = packing.draw_subset(rate, &mut stream(9, "drop", 0, 0)).unwrap();
+    let first = packing.draw_subset(rate, &mut stream(9, "drop", 0, 0), BatchPlace::WHOLE).unwrap();
     let kept: Vec<usize> = first.rows.iter().map(|r| *r as usize).collect();
     let mut rng = stream(9, "drop", 0, 0);
-    let mut drop = DropPath { rate, rng: &mut rng };
+    let mut drop = DropPath { rate, rng: &mut rng, place: BatchPlace::WHOLE };
     let mut pass = VitForwardOptions { drop: Some(&mut drop), ..VitForwardOptions::default() };
     let (before, out) = (host(x.clone()), host(block.forward(x, &packing, None, &mut pass)));
     for row in 0..30 {
@@ -241,6 +242,24 @@ fn dropped_crops_pass_a_branch_unchanged_and_kept_ones_are_scaled() {
             assert!((out[row * 8 + c] - want).abs() < 1e-5, "row {row}");
         }
     }
+}
+
+#[test]
+fn a_process_that_keeps_no_crop_passes_all_of_them_on() {
+    let vit = Vit::init(&tiny(), 5, &Device::flex());
+    let packing = Arc::new(crate::fused::SequencePacking::single(1, 3));
+    let x = Tensor::<2>::random([3, 8], Distribution::Normal(0.0, 1.0), &Device::flex());
+    let (mut unchanged, ranks) = (0, 8);
+    for rank in 0..ranks {
+        let mut rng = stream(9, "drop", 0, 0);
+        let place = BatchPlace { rank, ranks, images: 1 };
+        let mut drop = DropPath { rate: 0.9, rng: &mut rng, place };
+        let mut pass = VitForwardOptions { drop: Some(&mut drop), ..VitForwardOptions::default() };
+        let out = host(vit.blocks[0].forward(x.clone(), &packing, None, &mut pass));
+        unchanged += usize::from(out == host(x.clone()));
+    }
+    // One crop of eight passes each of the two branches.
+    assert!((6..=7).contains(&unchanged), "{unchanged}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::BenchError;
 use super::measure::{BenchRunner, Way};
 use super::prepared::{StepFixture, cubes};
 use super::row::{BenchResult, BenchWorkload};
+use crate::fused::packing::BatchPlace;
 use crate::model::block::{DropPath, VitForwardOptions};
 use crate::rng::stream;
 use crate::train::Recipe;
@@ -20,7 +21,7 @@ pub fn run(recipe: &Recipe, bench: &mut BenchRunner) -> Result<Vec<BenchResult>,
     let (vit, crops) = (&prepared.state.student.backbone, prepared.crops());
     let pass = |rate: f64| {
         let rng = &mut stream(0, "drop path", 0, 0);
-        let mut drop_path = DropPath { rate, rng };
+        let mut drop_path = DropPath { rate, rng, place: BatchPlace::WHOLE };
         let pass = VitForwardOptions { drop: Some(&mut drop_path), ..prepared.pass() };
         drop(cubes(&vit.forward_packed(&crops, pass)).backward());
     };

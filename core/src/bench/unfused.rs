@@ -137,7 +137,7 @@ fn block(
     packing: &SequencePacking,
     mut drop: Option<&mut DropPath>,
 ) -> Tensor<2> {
-    let mut draw = || drop.as_deref_mut().and_then(|d| packing.draw_subset(d.rate, d.rng));
+    let mut draw = || drop.as_deref_mut().and_then(|d| packing.draw_subset(d.rate, d.rng, d.place));
     let x = residual(x, packing, draw(), |x, packing| {
         scaled(&own.ls1, attention(&own.attn, of.heads, norm(&own.norm1, x), packing, of.tables))
     });
@@ -204,6 +204,7 @@ mod tests {
     use super::*;
     use crate::bench::packing::{largest_difference, relative_difference};
     use crate::bench::prepared::{cubes, noise};
+    use crate::fused::packing::BatchPlace;
     use crate::model::block::VitForwardOptions;
     use crate::model::params::take_gradients;
     use crate::model::{PatchGrid, VitConfig};
@@ -228,7 +229,7 @@ mod tests {
             for rate in [0.0, 0.4] {
                 let pass = |plain: bool| {
                     let rng = &mut stream(5, "drop path", 0, 0);
-                    let mut drop = DropPath { rate, rng };
+                    let mut drop = DropPath { rate, rng, place: BatchPlace::WHOLE };
                     if plain {
                         forward(&vit, &crops, Some(&mut drop))
                     } else {

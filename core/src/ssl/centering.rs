@@ -31,7 +31,7 @@ pub fn softmax_center(logits: Tensor<2>, center: Tensor<2>, temperature: f64) ->
 ///
 /// `weights` `[rows, 1]` is 1 for rows that count and 0 for padding; `None` counts all rows. With no row that
 /// counts the centre stays. The mean is over all processes' rows for DINO's CLS logits; for iBOT upstream
-/// averages the processes' means, which is the same in one process.
+/// averages the processes' means; here it is over all of them too, so that it does not depend on their number.
 pub fn update_center<C: Collective>(
     center: Tensor<2>,
     logits: Tensor<2>,
@@ -97,7 +97,8 @@ pub fn sinkhorn_knopp<C: Collective>(
 mod tests {
     use super::*;
     use crate::ssl::OneProcess;
-    use crate::ssl::collective::threads::ThreadRank;
+    use crate::ssl::RankGroup;
+    use crate::ssl::ranks::threads::ThreadRank;
     use burn::tensor::{Device, TensorData};
 
     const LOGITS: [f32; 12] = [0.10, 0.0, -0.10, 0.20, 0.10, 0.0, 0.30, -0.20, 0.05, 0.0, 0.0, 0.0];
@@ -151,11 +152,11 @@ mod tests {
     }
 
     /// What each of two ranks makes of its half of the rows.
-    fn halves<R: Send>(rows: &[f32], each: impl Fn(Tensor<2>, &ThreadRank) -> R + Sync) -> Vec<R> {
+    fn halves<R: Send>(rows: &[f32], each: impl Fn(Tensor<2>, &RankGroup) -> R + Sync) -> Vec<R> {
         let half = rows.len() / 2;
         std::thread::scope(|scope| {
             let each = &each;
-            let work = |rank: ThreadRank, own: &[f32]| {
+            let work = |rank: RankGroup, own: &[f32]| {
                 let own = own.to_vec();
                 scope.spawn(move || each(matrix(&own, own.len() / 3), &rank))
             };
@@ -177,7 +178,7 @@ mod tests {
         let weights = |rank: usize| matrix(if rank == 0 { &[1.0, 1.0] } else { &[1.0, 0.0] }, 2);
         let all = matrix(&[1.0, 1.0, 1.0, 0.0], 4);
         let alone = host(sinkhorn_knopp(matrix(&rows, 4), 0.04, Some(all), &OneProcess));
-        let padded = |own: Tensor<2>, rank: &ThreadRank| {
+        let padded = |own: Tensor<2>, rank: &RankGroup| {
             host(sinkhorn_knopp(own, 0.04, Some(weights(rank.rank())), rank))
         };
         let shared = halves(&rows, padded).concat();

@@ -7,11 +7,13 @@ pub mod gram;
 pub mod ibot;
 pub mod koleo;
 pub mod masking;
+pub mod ranks;
 pub mod square_maps;
 
 pub use centering::Centering;
 pub use collective::{Collective, OneProcess};
 pub use masking::{CropMasks, MaskRecipe};
+pub use ranks::RankGroup;
 
 use burn::tensor::Tensor;
 

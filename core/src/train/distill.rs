@@ -16,6 +16,7 @@ use super::schedule::ScheduledValues;
 use super::state::TrainerState;
 use super::step::{accumulate_gradients, update};
 use crate::fused::l2_norm;
+use crate::fused::packing::BatchPlace;
 use crate::model::PosEmbedInterpolation;
 use crate::model::block::{DropPath, VitForwardOptions};
 use crate::model::params::Named;
@@ -64,7 +65,8 @@ pub(super) fn step<C: Collective>(
 
     // The queue holds this batch before the loss is taken.
     let queue = (recipe.distill.method == DistillMethod::Similarity).then(|| {
-        let new = told.iter().map(|told| l2_norm(told.cls.clone(), EPS)).collect();
+        let of = |told: &TeacherOutput| in_batch_order(l2_norm(told.cls.clone(), EPS), collective);
+        let new = told.iter().map(of).collect();
         let queue = refilled(state.queue.take(), Tensor::cat(new, 0), queue_size(recipe, state.pictures));
         state.queue = Some(queue.clone());
         queue
@@ -75,12 +77,12 @@ pub(super) fn step<C: Collective>(
     let mut shown: Vec<(f64, DistillLosses)> = Vec::new();
     for (index, (views, told)) in views.into_iter().zip(&told).enumerate() {
         let share = parts[index].images as f64 / images as f64;
-        let losses = losses(state, views, told, queue.as_ref(), recipe, index);
+        let losses = losses(state, views, told, queue.as_ref(), (recipe, index), collective);
         accumulate_gradients(state, losses.total.clone().mul_scalar(share), &mut gradients);
         shown.push((share, losses));
     }
     update(state, gradients, recipe, now, collective, &mut metrics, inspect);
-    report(shown, &mut metrics);
+    report(shown, &mut metrics, collective);
     metrics
 }
 
@@ -114,7 +116,19 @@ fn refilled(queue: Option<Tensor<2>>, new: Tensor<2>, size: usize) -> Tensor<2> 
     all.narrow(0, 0, rows.min(size))
 }
 
-/// The global crops, each blended with another of them: one weight for the whole batch (Zhang et al. 2017).
+/// Rows of the views of a part's images, `[views images, dim]`, on all ranks: the first views of all images, then the second,
+/// as one process has them.
+fn in_batch_order<C: Collective>(rows: Tensor<2>, collective: &C) -> Tensor<2> {
+    const VIEWS: usize = 2;
+    let ([count, dim], ranks) = (rows.dims(), collective.ranks());
+    if ranks == 1 {
+        return rows;
+    }
+    let all = collective.gather(rows).reshape([ranks, VIEWS, count / VIEWS, dim]);
+    all.permute([1, 0, 2, 3]).reshape([ranks * count, dim])
+}
+
+/// The global crops, each blended with another that this process has: one weight for the whole batch (Zhang et al. 2017).
 fn blended(part: &MicroBatch, recipe: &Recipe, state: &TrainerState, index: usize) -> Tensor<4> {
     let views = part.global.clone();
     if !recipe.distill.mixup {
@@ -131,19 +145,21 @@ fn blended(part: &MicroBatch, recipe: &Recipe, state: &TrainerState, index: usiz
     views.clone().mul_scalar(weight) + views.select(0, order).mul_scalar(1.0 - weight)
 }
 
-fn losses(
+fn losses<C: Collective>(
     state: &TrainerState,
     views: Tensor<4>,
     told: &TeacherOutput,
     queue: Option<&Tensor<2>>,
-    recipe: &Recipe,
-    index: usize,
+    (recipe, index): (&Recipe, usize),
+    collective: &C,
 ) -> DistillLosses {
     let Network { backbone, projections: Some(to_teacher), .. } = &state.student else {
         unreachable!("a student that learns features has projections")
     };
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
-    let mut drop = DropPath { rate: recipe.model.drop_path, rng };
+    let (rank, ranks) = (collective.rank(), collective.ranks());
+    let place = BatchPlace { rank, ranks, images: views.dims()[0] / 2 };
+    let mut drop = DropPath { rate: recipe.model.drop_path, rng, place };
     let rng = &mut stream(recipe.train.seed, "rope", state.iteration, index as u64);
     let mut moves = RopeDraws { augmentation: recipe.model.rope_augmentation(), rng };
     let pass = VitForwardOptions {
@@ -232,7 +248,7 @@ pub(super) fn resize_views(views: Tensor<4>, side: usize) -> Tensor<4> {
 /// One of the losses, where it is computed.
 type Shown<'a> = &'a dyn Fn(&DistillLosses) -> Option<Tensor<1>>;
 
-fn report(shown: Vec<(f64, DistillLosses)>, metrics: &mut DeviceMetrics) {
+fn report<C: Collective>(shown: Vec<(f64, DistillLosses)>, metrics: &mut DeviceMetrics, collective: &C) {
     let sum = |value: Shown<'_>| {
         let parts = shown
             .iter()
@@ -253,7 +269,8 @@ fn report(shown: Vec<(f64, DistillLosses)>, metrics: &mut DeviceMetrics) {
     }
     let features: Vec<_> =
         shown.iter().map(|(_, losses)| losses.features.clone().without_autodiff()).collect();
-    metrics.push_deferred(["feature_rank"], move || vec![feature_rank(Tensor::cat(features, 0))]);
+    let all = collective.clone();
+    metrics.push_deferred(["feature_rank"], move || vec![feature_rank(all.gather(Tensor::cat(features, 0)))]);
 }
 
 #[cfg(test)]

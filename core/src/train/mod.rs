@@ -7,6 +7,7 @@ pub mod feed;
 pub mod network;
 pub mod optimizer;
 pub mod protocol;
+pub mod ranks;
 pub mod recipe;
 pub mod record;
 pub mod run;

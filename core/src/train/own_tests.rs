@@ -10,7 +10,7 @@ use super::{own, sources, summary};
 use crate::analysis::image_out::write_png;
 use crate::data::source::scenes;
 use crate::device::{block_on, cpu};
-use crate::engine::{self, RunEvent, TrainJob};
+use crate::engine::{self, RunEvent, RunRanks, TrainJob};
 use crate::eval::Accuracy;
 
 /// So many pictures in a folder, without labels.
@@ -44,7 +44,15 @@ fn run(folder: RunFolder, recipe: &Recipe, resume: bool) -> Vec<RunEvent> {
     let sources = sources::open(recipe).unwrap();
     let watch = sources.to_watch(recipe).into_iter().take(2).collect();
     let (recipe, folder) = (recipe.clone(), Some(folder));
-    let handle = engine::start(TrainJob { recipe, device: cpu(None), sources, watch, folder, resume });
+    let handle = engine::start(TrainJob {
+        recipe,
+        device: cpu(None),
+        sources,
+        watch,
+        folder,
+        resume,
+        ranks: RunRanks::default(),
+    });
     std::iter::from_fn(|| block_on(handle.events.recv()).ok()).map(Result::unwrap).collect()
 }
 

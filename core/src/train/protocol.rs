@@ -9,6 +9,7 @@ use super::checkpoint::CheckpointError;
 use super::health::RunHealth;
 use super::memory::MemoryStats;
 use super::metrics::Values;
+use super::ranks::RunRanks;
 use super::run::{RunError, RunFolder};
 use super::schedule::ScheduledValues;
 use super::side_task::SideTaskProgress;
@@ -22,6 +23,7 @@ use crate::eval::Accuracy;
 use crate::eval::agreement::TeacherAgreement;
 use crate::eval::knn::KnnResult;
 use crate::eval::outcome::EvalReport;
+use crate::ssl::ranks::RankFailure;
 use async_channel::{Receiver, Sender, TryRecvError};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -206,6 +208,37 @@ pub enum EngineError {
         /// Sizes, and what to lower.
         hint: String,
     },
+    /// Processes that share the run lost each other.
+    #[error(transparent)]
+    Ranks(#[from] RankFailure),
+    /// A batch that processes can't share evenly.
+    #[error(
+        "train.batch = {batch} can't be shared out to {ranks} ranks in {parts} part(s) of a step: it has to be a multiple of {}, for \
+         instance --set train.batch={wanted}, or start another number of ranks", ranks * parts
+    )]
+    Shares {
+        /// Pictures of a step.
+        batch: usize,
+        /// Parts that each rank cuts its share into.
+        parts: usize,
+        /// Processes.
+        ranks: usize,
+        /// The next batch that can be.
+        wanted: usize,
+    },
+    /// Processes that share the run began with different things.
+    #[error(
+        "{place} differs in {what}: start every rank with the same program, the same command and the same files"
+    )]
+    Apart {
+        /// The rank, and where it is.
+        place: String,
+        /// What differs.
+        what: String,
+    },
+    /// What another rank says: nothing is left to say here.
+    #[error("the run has ended on another rank, which says why")]
+    Elsewhere,
     /// What somewhere else said, for instance a worker of the page.
     #[error("{text}")]
     Told {
@@ -273,6 +306,8 @@ pub struct TrainJob {
     pub folder: Option<RunFolder>,
     /// Go on from the folder's newest checkpoint.
     pub resume: bool,
+    /// The other processes that share the run, if any.
+    pub ranks: RunRanks,
 }
 
 /// The newest pictures of the watched images.

@@ -8,7 +8,7 @@ use super::run::RunFolder;
 use super::watch::WatchFrameKind;
 use super::{adapt, distill_recipe, film, sources, start};
 use crate::device::{block_on, cpu};
-use crate::engine::{self, EngineError, RunEvent, TrainJob};
+use crate::engine::{self, EngineError, RunEvent, RunRanks, TrainJob};
 use crate::explore::{ModelSource, checkpoint};
 use crate::model::{PatchGrid, Vit, VitConfig, params};
 use crate::weights::StateDict;
@@ -51,7 +51,15 @@ pub(super) fn run_in(
 ) -> Result<Vec<RunEvent>, EngineError> {
     let sources = sources::open(recipe).unwrap();
     let watch = sources.to_watch(recipe).into_iter().take(2).collect();
-    let job = TrainJob { recipe: recipe.clone(), device: cpu(None), sources, watch, folder, resume };
+    let job = TrainJob {
+        recipe: recipe.clone(),
+        device: cpu(None),
+        sources,
+        watch,
+        folder,
+        resume,
+        ranks: RunRanks::default(),
+    };
     let handle = engine::start(job);
     std::iter::from_fn(|| block_on(handle.events.recv()).ok()).collect()
 }

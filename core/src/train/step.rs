@@ -16,14 +16,15 @@ use super::batch::MicroBatch;
 use super::distill;
 use super::gram_teacher;
 use super::metrics::{DeviceMetrics, cls_patch_cosine, feature_rank, prototype_use};
+use super::network::Network;
 use super::optimizer::SUB_MODULES;
-use super::recipe::Recipe;
+use super::recipe::{KoleoGroup, Recipe};
 use super::schedule::ScheduledValues;
 use super::state::TrainerState;
 use crate::fused::cross_entropy;
-use crate::fused::packing::CropGroup;
+use crate::fused::packing::{BatchPlace, CropGroup};
 use crate::model::block::{DropPath, VitForwardOptions};
-use crate::model::params::{Named, take_gradients};
+use crate::model::params::{self, Named, take_gradients};
 use crate::model::rope::RopeDraws;
 use crate::model::vit::{PackedTokens, VitInput};
 use crate::rng::stream;
@@ -104,11 +105,21 @@ pub fn step<C: Collective>(
     let targets = teacher_targets(state, parts, recipe, now, collective, &mut metrics);
 
     // The student: all crops of a part in one packed pass; gradients add up over the parts.
-    let others = cls_of_all_parts(state, parts, recipe);
+    let others = cls_of_all_parts(state, parts, recipe, collective);
     let mut gradients = Named::new();
     let mut figures: Option<DeferredFigures> = None;
     for (index, (part, targets)) in parts.iter().zip(&targets).enumerate() {
-        let losses = student_losses(state, parts, index, part, targets, &others, recipe, now.backbone_frozen);
+        let losses = student_losses(
+            state,
+            parts,
+            index,
+            part,
+            targets,
+            &others,
+            recipe,
+            now.backbone_frozen,
+            collective,
+        );
         accumulate_gradients(state, losses.total.clone(), &mut gradients);
         figures = Some(match figures {
             Some(before) => Box::new(move || before().add((losses.figures)())),
@@ -118,7 +129,8 @@ pub fn step<C: Collective>(
     update(state, gradients, recipe, now, collective, &mut metrics, inspect);
     if let Some(figures) = figures {
         let with_gram = state.gram.is_some() && parts.iter().all(|part| part.gram.is_some());
-        metrics.push_deferred(LossFigures::names(with_gram), move || figures().values());
+        let collective = collective.clone();
+        metrics.push_deferred(LossFigures::names(with_gram), move || figures().values(&collective));
     }
     metrics
 }
@@ -146,8 +158,7 @@ pub(super) fn update<C: Collective>(
     inspect: impl FnOnce(&Named),
 ) {
     if collective.ranks() > 1 {
-        let ranks = collective.ranks() as f64;
-        gradients.values_mut().for_each(|g| *g = collective.sum(g.clone()).div_scalar(ranks));
+        mean_over_ranks(&state.student, &mut gradients, collective);
     }
     inspect(&gradients);
 
@@ -169,6 +180,26 @@ pub(super) fn update<C: Collective>(
         metrics.push("loss_scale", scale);
     }
     state.iteration += 1;
+}
+
+/// The mean of the gradients over all ranks, in one sum. A parameter that has none on some rank, as where all crops that a
+/// branch keeps are elsewhere, counts as 0 there; one that has none anywhere keeps none.
+fn mean_over_ranks<C: Collective>(student: &Network, gradients: &mut Named, collective: &C) {
+    let values = params::values(student);
+    let there = collective.any(values.keys().map(|name| gradients.contains_key(name)).collect());
+    let of = |(name, value): (String, Tensor<1>)| {
+        let own = gradients.remove(&name).unwrap_or_else(|| value.zeros_like().without_autodiff());
+        (name, own)
+    };
+    let parameters =
+        values.into_iter().zip(there).filter_map(|(parameter, there)| there.then_some(parameter));
+    let (names, own): (Vec<String>, Vec<Tensor<1>>) = parameters.map(of).unzip();
+    if own.is_empty() {
+        return;
+    }
+    let sizes = own.iter().map(|gradient| gradient.dims()[0]).collect();
+    let means = collective.mean(Tensor::cat(own, 0)).split_with_sizes(sizes, 0);
+    gradients.extend(names.into_iter().zip(means));
 }
 
 /// Targets for every part, centred over the whole batch; the softmax centres move on.
@@ -228,13 +259,14 @@ fn teacher_targets<C: Collective>(
             targets
         }
     };
-    let seen = cls.clone();
+    let (seen, all) = (cls.clone(), collective.clone());
     metrics.push_deferred(["teacher_entropy", "prototype_use"], move || {
-        vec![entropy(seen.clone()).mean(), prototype_use(seen)]
+        vec![entropy(seen.clone()).mean(), prototype_use(all.mean(seen.mean_dim(0)))]
     });
+    let all = collective.clone();
     metrics.push_deferred(["patch_norm_mean", "patch_norm_max"], move || {
         let norms = Tensor::cat(norms, 0);
-        vec![norms.clone().mean(), norms.max()]
+        vec![norms.clone().mean(), all.max(norms.max())]
     });
 
     let cls = cls.split_with_sizes(cls_rows, 0);
@@ -251,17 +283,65 @@ fn patch_norms(tokens: &PackedTokens, prefix: usize) -> Tensor<1> {
     patches.square().sum_dim(1).sqrt().reshape([-1])
 }
 
-/// CLS features of every part and view without a graph, for KoLeo over the whole batch.
-/// Empty with a single part, whose own pass has them all.
-fn cls_of_all_parts(state: &TrainerState, parts: &[MicroBatch], recipe: &Recipe) -> Vec<[Tensor<2>; 2]> {
+/// CLS features of every part and view without a graph, for KoLeo over the whole batch; where it is over all ranks, of
+/// those too, in their order. Empty with a single part, whose own pass has them all.
+fn cls_of_all_parts<C: Collective>(
+    state: &TrainerState,
+    parts: &[MicroBatch],
+    recipe: &Recipe,
+    collective: &C,
+) -> Vec<[Tensor<2>; 2]> {
     if parts.len() == 1 {
         return Vec::new();
     }
     let pass = |(index, part)| {
-        let seen = student_pass(state, index, part, recipe).seen.without_autodiff();
-        views(seen, part.images)
+        let seen = student_pass(state, index, part, recipe, collective).seen.without_autodiff();
+        let own = views(seen, part.images);
+        match recipe.loss.koleo_group {
+            KoleoGroup::Rank => own,
+            KoleoGroup::All => own.map(|view| collective.gather(view)),
+        }
     };
     parts.iter().enumerate().map(pass).collect()
+}
+
+/// KoLeo of each view of a part: over all images of the step that are here, or on all ranks. `seen` has the part's own
+/// features, which gradients flow into.
+fn spread_of_views<C: Collective>(
+    seen: &Tensor<2>,
+    (index, parts): (usize, &[MicroBatch]),
+    others: &[[Tensor<2>; 2]],
+    group: KoleoGroup,
+    collective: &C,
+) -> Vec<KoleoLoss> {
+    let images = parts[index].images;
+    let (rank, ranks) = match group {
+        KoleoGroup::Rank => (0, 1),
+        KoleoGroup::All => (collective.rank(), collective.ranks()),
+    };
+    if others.is_empty() && ranks == 1 {
+        return vec![koleo(seen.clone(), 2, images)];
+    }
+    let of_view = |(view, own): (usize, Tensor<2>)| {
+        let of_part = |i: usize| {
+            let all = match others.get(i) {
+                Some(part) => part[view].clone(),
+                None => collective.gather(own.clone().without_autodiff()),
+            };
+            if i != index {
+                return vec![all];
+            }
+            // The same numbers, with a graph.
+            let rows = all.dims()[0];
+            let (before, behind) = (rank * images, (rank + 1) * images);
+            let before = (before > 0).then(|| all.clone().narrow(0, 0, before));
+            let behind = (behind < rows).then(|| all.clone().narrow(0, behind, rows - behind));
+            before.into_iter().chain([own.clone()]).chain(behind).collect()
+        };
+        let all: Vec<Tensor<2>> = (0..parts.len()).flat_map(of_part).collect();
+        koleo(Tensor::cat(all, 0), 1, ranks * parts.iter().map(|part| part.images).sum::<usize>())
+    };
+    views(seen.clone(), images).into_iter().enumerate().map(of_view).collect()
 }
 
 /// The student's packed pass over masked global crops and local crops, after the final norm.
@@ -279,13 +359,20 @@ impl StudentPass {
     }
 }
 
-/// The same draws every time it is called.
-fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &Recipe) -> StudentPass {
+/// The same draws every time it is called; those of all ranks together are those of one process.
+fn student_pass<C: Collective>(
+    state: &TrainerState,
+    index: usize,
+    part: &MicroBatch,
+    recipe: &Recipe,
+    collective: &C,
+) -> StudentPass {
     let masks = (!recipe.distill.is_on()).then(|| part.masks.clone());
     let mut crops = vec![VitInput { images: part.global.clone(), masks }];
     crops.extend(part.local.clone().map(|images| VitInput { images, masks: None }));
     let rng = &mut stream(recipe.train.seed, "drop path", state.iteration, index as u64);
-    let mut drop = DropPath { rate: recipe.model.drop_path, rng };
+    let place = BatchPlace { rank: collective.rank(), ranks: collective.ranks(), images: part.images };
+    let mut drop = DropPath { rate: recipe.model.drop_path, rng, place };
     let backbone = &state.student.backbone;
     let rng = &mut stream(recipe.train.seed, "rope", state.iteration, index as u64);
     let mut moves = RopeDraws { augmentation: recipe.model.rope_augmentation(), rng };
@@ -311,7 +398,7 @@ fn student_pass(state: &TrainerState, index: usize, part: &MicroBatch, recipe: &
 
 /// Losses of one part, scaled so that the parts add up to the batch's.
 #[allow(clippy::too_many_arguments)]
-fn student_losses(
+fn student_losses<C: Collective>(
     state: &TrainerState,
     parts: &[MicroBatch],
     index: usize,
@@ -320,8 +407,9 @@ fn student_losses(
     others: &[[Tensor<2>; 2]],
     recipe: &Recipe,
     backbone_frozen: bool,
+    collective: &C,
 ) -> PretrainLosses {
-    let pass = student_pass(state, index, part, recipe);
+    let pass = student_pass(state, index, part, recipe, collective);
     // Without a graph behind its features nothing reaches a backbone that is frozen.
     let StudentPass { seen, patches: all_patches } = if backbone_frozen { pass.detach() } else { pass };
 
@@ -355,16 +443,8 @@ fn student_losses(
     let ibot = ibot_loss(patches.loss, part.mask_weights.clone(), 2 * images);
 
     // KoLeo spreads the CLS features of each view, over all images of the step.
-    let spread: Vec<KoleoLoss> = if others.is_empty() {
-        vec![koleo(seen.clone(), 2, part.images)]
-    } else {
-        let own = views(seen.clone(), part.images).into_iter().enumerate();
-        own.map(|(view, own)| {
-            let of_part = |i: usize| if i == index { own.clone() } else { others[i][view].clone() };
-            koleo(Tensor::cat((0..parts.len()).map(of_part).collect(), 0), 1, images)
-        })
-        .collect()
-    };
+    let group = recipe.loss.koleo_group;
+    let spread = spread_of_views(&seen, (index, parts), others, group, collective);
     let distances: Vec<Tensor<1>> = spread.iter().map(|view| view.distance.clone()).collect();
     let koleo_sum = spread.into_iter().map(|view| view.loss).reduce(|sum, loss| sum + loss);
     let koleo_sum: Tensor<1> = koleo_sum.unwrap_or_else(|| dino.clone().zeros_like());
@@ -377,8 +457,14 @@ fn student_losses(
     });
 
     let w = &recipe.loss;
-    let mut total =
-        dino.mul_scalar(w.dino) + koleo_sum.clone().mul_scalar(w.koleo) + ibot.clone().mul_scalar(w.ibot);
+    // Gradients are averaged over ranks; of a loss over all of them each has only what flows into its own features.
+    let koleo_weight = match group {
+        KoleoGroup::Rank => w.koleo,
+        KoleoGroup::All => w.koleo * collective.ranks() as f64,
+    };
+    let mut total = dino.mul_scalar(w.dino)
+        + koleo_sum.clone().mul_scalar(koleo_weight)
+        + ibot.clone().mul_scalar(w.ibot);
     if let Some(gram) = &gram {
         total = total + gram.clone();
     }
@@ -417,10 +503,10 @@ impl LossFigures {
         terms.chain(["loss", "neighbour_distance", "student_entropy", "feature_rank"])
     }
 
-    fn values(self) -> Vec<Tensor<1>> {
+    fn values<C: Collective>(self, collective: &C) -> Vec<Tensor<1>> {
         let terms: Vec<Tensor<1>> = self.terms.into_iter().chain(self.gram).collect();
         let loss = terms.iter().cloned().reduce(|sum, term| sum + term);
-        let others = [self.neighbour_distance, self.entropy, feature_rank(self.cls)];
+        let others = [self.neighbour_distance, self.entropy, feature_rank(collective.gather(self.cls))];
         terms.into_iter().chain(loss).chain(others).collect()
     }
 

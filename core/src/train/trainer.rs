@@ -1,6 +1,9 @@
 //! A whole run: batches in, steps, reports, pictures, evaluations and checkpoints out.
 
+use std::path::PathBuf;
+
 use super::batch::MicroBatch;
+use super::checkpoint;
 use super::feed::{BatchFeeder, pixel_statistics};
 use super::fields;
 use super::frozen_teacher::FrozenTeacher;
@@ -11,9 +14,10 @@ use super::preparation::{cautions, draw_masks, has_numbers, no_room, other_produ
 use super::protocol::{
     CommandsClosed, EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob,
 };
+use super::ranks::{ensure_equal, own_masks, same_checkpoint};
 use super::recipe::Recipe;
 use super::record::RunRecorder;
-use super::resume;
+use super::resume::{self, TrainDataFingerprint};
 use super::resume_point::{self, ResumePoint};
 use super::run_notes;
 use super::schedule::{ScheduledValues, TrainSchedules};
@@ -23,11 +27,11 @@ use super::step::step;
 use super::teacher_cache::{TeacherCache, TeacherCacheError};
 use super::unusable_pictures::PictureFailures;
 use super::watch::WatchedImages;
+use crate::data::loader::BatchShare;
 use crate::eval::agreement::AgreementProbe;
-use crate::ssl::OneProcess;
 
 /// What happens between two steps.
-enum StepControl {
+pub(super) enum StepControl {
     Go,
     Stop,
 }
@@ -39,6 +43,10 @@ pub(super) struct Trainer<'a> {
     pub(super) state: TrainerState,
     schedules: TrainSchedules,
     feed: BatchFeeder,
+    /// What this process has of each batch.
+    share: BatchShare,
+    /// A recipe that the other ranks have yet to take over.
+    pub(super) changed: Option<Recipe>,
     pub(super) record: RunRecorder,
     pub(super) watched: WatchedImages,
     /// What a frozen teacher said of views that never change.
@@ -47,7 +55,7 @@ pub(super) struct Trainer<'a> {
     pub(super) probe: Option<AgreementProbe>,
     pub(super) failing: PictureFailures,
     /// The newest that was written or gone on from.
-    pub(super) checkpoint: Option<std::path::PathBuf>,
+    pub(super) checkpoint: Option<PathBuf>,
     pub(super) saved_at: Option<u64>,
     /// Whether the last try to write one failed.
     pub(super) unsaved: bool,
@@ -79,7 +87,7 @@ pub(crate) async fn run(job: TrainJob, port: &RunChannels) -> Result<RunCompleti
         trainer.evaluate().await?;
     }
     while trainer.state.iteration < total {
-        if let StepControl::Stop = trainer.handle_commands().await? {
+        if let StepControl::Stop = trainer.between_steps().await? {
             stopped = true;
             break;
         }
@@ -92,7 +100,8 @@ pub(crate) async fn run(job: TrainJob, port: &RunChannels) -> Result<RunCompleti
 impl<'a> Trainer<'a> {
     async fn set_up(job: TrainJob, port: &'a RunChannels) -> Result<Self, EngineError> {
         let recipe = &job.recipe;
-        let device = &job.device.device;
+        let (device, ranks) = (&job.device.device, &job.ranks);
+        let share = ranks.share(recipe)?;
         has_numbers(recipe.train.precision, device)?;
         let moved = |error| resume::moved_weights(&job, error);
         let frozen = FrozenTeacher::open(recipe, device).map_err(moved)?;
@@ -103,6 +112,9 @@ impl<'a> Trainer<'a> {
             }
             _ => None,
         };
+        let first = found.as_ref().and_then(|found| found.path.clone());
+        let load = |path: PathBuf| Ok(checkpoint::load(recipe, frozen.clone(), &path, device)?);
+        let found = found.or(same_checkpoint(ranks, first, load)?.map(ResumePoint::fresh));
         let found = match found {
             Some(found) => found,
             None => {
@@ -111,6 +123,8 @@ impl<'a> Trainer<'a> {
                 ResumePoint::fresh(start::fill(fresh, recipe, device).map_err(moved)?)
             }
         };
+        let data = || TrainDataFingerprint::of(job.sources.train.as_ref(), teacher.as_deref());
+        ensure_equal(ranks, &found.state, recipe, data).await?;
         let mut notes = Vec::new();
         if let Some(folder) = &job.folder {
             notes = resume::prepare_run_folder(folder, &job, teacher.as_deref(), found.state.iteration)?;
@@ -122,7 +136,8 @@ impl<'a> Trainer<'a> {
         let ResumePoint { mut state, path: latest, .. } = found;
         state.pictures = job.sources.train.len();
         let told = match (&state.frozen, &job.folder) {
-            (Some(frozen), Some(folder)) if recipe.distill.fixed_views => {
+            // Of the pictures of other ranks it would know nothing, and they would wait for whoever asks.
+            (Some(frozen), Some(folder)) if recipe.distill.fixed_views && ranks.group.is_alone() => {
                 let data = format!("{} {}", recipe.data.path, job.sources.description);
                 let opened = TeacherCache::open(folder.path(), frozen, recipe, &data);
                 Some(opened.map_err(TeacherCacheError::from)?)
@@ -138,26 +153,28 @@ impl<'a> Trainer<'a> {
         };
         port.emit(RunEvent::Started {
             recipe: Box::new(recipe.clone()),
-            device: job.device.name.clone(),
+            device: Self::device_name(&job.device.name, ranks),
             data: job.sources.description.clone(),
             parameters,
             iteration: state.iteration,
         })
         .await;
         notes.extend(job.folder.as_ref().and_then(|folder| no_room(folder, parameters)));
-        let cautions = cautions(recipe, device, job.sources.train.as_ref()).into_iter();
+        let cautions = cautions(recipe, device, job.sources.train.as_ref(), share.images()).into_iter();
         let cautions = cautions.chain(other_products(recipe, job.device.gpu));
         for caution in job.device.note.iter().cloned().chain(cautions).chain(notes) {
             port.emit(RunEvent::Warning(caution)).await;
         }
-        let feed =
-            BatchFeeder::start(job.sources.train.clone(), recipe, state.iteration, workers(recipe), device);
+        let train = job.sources.train.clone();
+        let feed = BatchFeeder::start(train, recipe, share, state.iteration, workers(recipe), device);
         let (iteration, colours) = (state.iteration, state.colours.clone());
         Ok(Self {
             port,
             schedules: TrainSchedules::new(recipe),
             state,
             feed,
+            share,
+            changed: None,
             record,
             watched: WatchedImages::new(job.watch.clone(), recipe).following(colours),
             told,
@@ -172,7 +189,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Carries out waiting commands; holds while paused, without polling.
-    async fn handle_commands(&mut self) -> Result<StepControl, EngineError> {
+    pub(super) async fn handle_commands(&mut self) -> Result<StepControl, EngineError> {
         if self.port.take_held() {
             self.since_report = self.pace();
         }
@@ -217,7 +234,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Takes over the live fields of another recipe.
-    async fn change(&mut self, wanted: &Recipe) {
+    pub(super) async fn change(&mut self, wanted: &Recipe) {
         let (recipe, needs_restart) = match fields::take_over(&self.job.recipe, wanted) {
             Ok(taken) => taken,
             Err(refused) => return self.port.emit(RunEvent::Warning(refused.to_string())).await,
@@ -227,9 +244,11 @@ impl<'a> Trainer<'a> {
         let recipe = &self.job.recipe;
         if recipe.train.workers != before.train.workers {
             let (train, device) = (self.job.sources.train.clone(), &self.job.device.device);
-            self.feed = BatchFeeder::start(train, recipe, self.state.iteration, workers(recipe), device);
+            self.feed =
+                BatchFeeder::start(train, recipe, self.share, self.state.iteration, workers(recipe), device);
             self.since_report.waited = 0.0;
         }
+        self.changed = Some(recipe.clone());
         // The run itself does not need the file: it goes on.
         if let Some(Err(failed)) = self.job.folder.as_ref().map(|folder| folder.write_recipe(recipe)) {
             self.port.emit(RunEvent::Warning(failed.to_string())).await;
@@ -240,22 +259,27 @@ impl<'a> Trainer<'a> {
     /// One step of the method and whatever is due after it.
     async fn step(&mut self) -> Result<(), EngineError> {
         let iteration = self.state.iteration;
-        let masks = draw_masks(&self.job.recipe, iteration);
-        let (mut parts, skipped) = match self.feed.next(&self.job.recipe, &masks) {
-            Ok(taken) => taken,
-            Err(error) => return Err(self.without_batch(&error).await),
-        };
+        let masks = own_masks(draw_masks(&self.job.recipe, iteration), self.share);
+        let taken = self.feed.next(&self.job.recipe, &masks);
+        let (mut parts, skipped) = self.agreed_batch(taken).await?;
         let pictures = self.job.sources.train.len();
         let news = self.failing.add(skipped, iteration, &self.job.recipe, pictures);
-        if let Some(why) = self.failing.verdict(&self.job.recipe, pictures) {
-            return Err(self.without_pictures(why).await);
+        let mut verdict = self.failing.verdict(&self.job.recipe, pictures);
+        if self.failing.has_some() {
+            verdict = self.first_says(verdict)?;
+        }
+        if let Some(why) = verdict {
+            return Err(match self.job.ranks.group.is_first() {
+                true => self.without_pictures(why).await,
+                false => EngineError::Elsewhere,
+            });
         }
         for news in news {
             self.port.emit(RunEvent::Warning(news)).await;
         }
         self.ask_teacher(&mut parts).await?;
         let now = self.schedules.at(iteration);
-        let metrics = step(&mut self.state, &parts, &self.job.recipe, &now, &OneProcess, |_| ());
+        let metrics = step(&mut self.state, &parts, &self.job.recipe, &now, &self.job.ranks.group, |_| ());
 
         let done = self.state.iteration;
         let train = &self.job.recipe.train;
@@ -309,7 +333,7 @@ impl<'a> Trainer<'a> {
             reason: e.to_string(),
             hint: super::memory::hint(recipe),
         };
-        let mut values = metrics.read().await.map_err(failed)?;
+        let mut values = self.over_ranks(metrics.read().await.map_err(failed)?)?;
         let health = diagnose(&values, recipe, iteration);
         let finite = values.get("loss").is_some_and(|loss| loss.is_finite());
 
@@ -330,7 +354,8 @@ impl<'a> Trainer<'a> {
         self.record.figures(iteration, &values);
         self.tell().await?;
         if !finite {
-            return Err(self.not_finite(iteration, health.sentences.join(" ")));
+            let error = self.not_finite(iteration, health.sentences.join(" "));
+            return Err(self.job.ranks.ends(error));
         }
         let event = StepReport {
             iteration,

@@ -72,7 +72,7 @@ fn stream(arguments: &Arguments) -> Result<()> {
     writeln!(out, "{header}")?;
     out.write_all(&weights)?;
     let bytes = Bytes::new();
-    let mut feed = BatchFeeder::start(source, &recipe, 0, 1, &device);
+    let mut feed = BatchFeeder::start(source, &recipe, recipe.train.batch, 0, 1, &device);
     for iteration in 0..arguments.iterations {
         let (mut parts, skipped) = feed.next(&recipe, &draw_masks(&recipe, iteration))?;
         for picture in skipped {

@@ -32,6 +32,32 @@ pub struct CropSubset {
     pub scale: Vec<f32>,
 }
 
+/// Which of a larger batch's images a sequence holds, where several processes share a batch: each as many, in the order of
+/// their numbers, and of every group of crops the views of those images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchPlace {
+    /// This process.
+    pub rank: usize,
+    /// How many there are.
+    pub ranks: usize,
+    /// Images that each has.
+    pub images: usize,
+}
+
+impl BatchPlace {
+    /// All images are here.
+    pub const WHOLE: Self = Self { rank: 0, ranks: 1, images: 0 };
+
+    /// The place here of a crop that is counted over all processes, view by view; `None` for one that is elsewhere.
+    fn here(self, crop: usize) -> Option<usize> {
+        if self.ranks == 1 {
+            return Some(crop);
+        }
+        let (view, image) = (crop / (self.ranks * self.images), crop % (self.ranks * self.images));
+        (image / self.images == self.rank).then_some(view * self.images + image % self.images)
+    }
+}
+
 impl SequencePacking {
     /// A layout with one group.
     pub fn single(count: usize, tokens: usize) -> Self {
@@ -59,8 +85,11 @@ impl SequencePacking {
 
     /// Batch-subset stochastic depth: of each group's `b` crops exactly `max(floor(b (1 - rate)), 1)` are kept.
     ///
+    /// Crops are drawn over the whole batch, of which this sequence is the part that `place` says: processes that draw
+    /// from equal streams drop what one process with all of it would. A part may then keep nothing.
+    ///
     /// Returns `None` when nothing would be dropped.
-    pub fn draw_subset(&self, rate: f64, rng: &mut Stream) -> Option<CropSubset> {
+    pub fn draw_subset(&self, rate: f64, rng: &mut Stream, place: BatchPlace) -> Option<CropSubset> {
         if rate <= 0.0 {
             return None;
         }
@@ -71,14 +100,16 @@ impl SequencePacking {
         };
         let mut dropped = false;
         for (start, group) in self.spans() {
-            let kept = ((group.count as f64 * (1.0 - rate)) as usize).clamp(1, group.count.max(1));
-            let chosen = choose(group.count, kept, rng);
-            dropped |= kept < group.count;
+            let count = group.count * place.ranks;
+            let kept = ((count as f64 * (1.0 - rate)) as usize).clamp(1, count.max(1));
+            let chosen: Vec<usize> =
+                choose(count, kept, rng).into_iter().filter_map(|crop| place.here(crop)).collect();
+            dropped |= kept < count;
             for crop in &chosen {
                 let row = start + crop * group.tokens;
                 subset.rows.extend((row..row + group.tokens).map(|r| r as i32));
             }
-            let scale = group.count as f32 / kept as f32;
+            let scale = count as f32 / kept as f32;
             subset.scale.extend(std::iter::repeat_n(scale, chosen.len() * group.tokens));
             subset.packing.groups.push(CropGroup { count: chosen.len(), tokens: group.tokens });
         }
@@ -109,7 +140,7 @@ mod tests {
         let packing = SequencePacking {
             groups: vec![CropGroup { count: 10, tokens: 3 }, CropGroup { count: 2, tokens: 5 }],
         };
-        let subset = packing.draw_subset(0.3, &mut stream(1, "drop", 0, 0)).unwrap();
+        let subset = packing.draw_subset(0.3, &mut stream(1, "drop", 0, 0), BatchPlace::WHOLE).unwrap();
         assert_eq!(subset.packing.groups[0].count, 7);
         assert_eq!(subset.packing.groups[1].count, 1);
         assert_eq!(subset.rows.len(), 7 * 3 + 5);
@@ -120,8 +151,16 @@ mod tests {
 
     #[test]
     fn single_crops_are_never_dropped() {
-        assert!(SequencePacking::single(1, 4).draw_subset(0.4, &mut stream(1, "drop", 0, 0)).is_none());
-        assert!(SequencePacking::single(8, 4).draw_subset(0.0, &mut stream(1, "drop", 0, 0)).is_none());
+        assert!(
+            SequencePacking::single(1, 4)
+                .draw_subset(0.4, &mut stream(1, "drop", 0, 0), BatchPlace::WHOLE)
+                .is_none()
+        );
+        assert!(
+            SequencePacking::single(8, 4)
+                .draw_subset(0.0, &mut stream(1, "drop", 0, 0), BatchPlace::WHOLE)
+                .is_none()
+        );
     }
 
     #[test]
@@ -129,10 +168,43 @@ mod tests {
         let packing = SequencePacking::single(5, 1);
         let mut counts = [0usize; 5];
         for i in 0..4000 {
-            for r in packing.draw_subset(0.4, &mut stream(2, "drop", i, 0)).unwrap().rows {
+            for r in packing.draw_subset(0.4, &mut stream(2, "drop", i, 0), BatchPlace::WHOLE).unwrap().rows {
                 counts[r as usize] += 1;
             }
         }
         assert!(counts.iter().all(|c| (2250..2550).contains(c)), "{counts:?}");
+    }
+
+    #[test]
+    fn processes_keep_together_what_one_would() {
+        // Two views of 8 images in two tokens, and three of one; four processes have two images each.
+        let of = |images: usize| SequencePacking {
+            groups: vec![
+                CropGroup { count: 2 * images, tokens: 2 },
+                CropGroup { count: 3 * images, tokens: 1 },
+            ],
+        };
+        let mut alone = 0;
+        for draw in 0..40 {
+            let rng = || stream(3, "drop", draw, 0);
+            let whole = of(8).draw_subset(0.6, &mut rng(), BatchPlace::WHOLE).unwrap();
+            let mut found: Vec<(i32, f32)> = Vec::new();
+            for rank in 0..4 {
+                let place = BatchPlace { rank, ranks: 4, images: 2 };
+                let part = of(2).draw_subset(0.6, &mut rng(), place).unwrap();
+                assert_eq!((part.packing.groups.len(), part.packing.len()), (2, part.rows.len()));
+                alone += usize::from(part.packing.groups[0].count == 0);
+                // Where each row stands in the whole sequence.
+                found.extend(part.rows.iter().zip(&part.scale).map(|(row, scale)| {
+                    let (start, row, tokens) = if *row < 8 { (0, *row, 2) } else { (32, *row - 8, 1) };
+                    let (crop, token) = (row / tokens, row % tokens);
+                    let crop = crop / 2 * 8 + 2 * rank as i32 + crop % 2;
+                    (start + crop * tokens + token, *scale)
+                }));
+            }
+            found.sort_by_key(|(row, _)| *row);
+            assert_eq!(found, whole.rows.into_iter().zip(whole.scale).collect::<Vec<_>>());
+        }
+        assert!(alone > 0, "some keep none of a group");
     }
 }

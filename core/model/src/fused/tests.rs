@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_softmax, silu, softmax};
 use burn::tensor::{Device, Distribution, Gradients, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::*;
-use crate::fused::packing::{CropGroup, CropSubset, SequencePacking};
+use crate::fused::packing::{BatchPlace, CropGroup, CropSubset, SequencePacking};
 use dinoscope_base::rng::stream;
 
 const DIM: usize = 12;
@@ -167,7 +167,8 @@ fn attention_branches_and_their_gradients_are_the_plain_ones() {
     {
         let weights = Weights::new(3 * DIM, DIM, bias, gamma);
         let x = tracked(random([packing().len(), DIM]));
-        let subset = packing().draw_subset(rate, &mut stream(1, "drop", 0, 0)).map(Arc::new);
+        let subset =
+            packing().draw_subset(rate, &mut stream(1, "drop", 0, 0), BatchPlace::WHOLE).map(Arc::new);
         let kept = subset.as_ref().map_or_else(packing, |s| s.packing.clone());
         let toward = random([packing().len(), DIM]);
         let name = format!("bias {bias} gamma {gamma} rate {rate}");
@@ -223,7 +224,8 @@ fn attention_branches_with_rotary_positions_are_the_plain_ones() {
     for (bias, key_bias, rate) in [(true, true, 0.0), (false, false, 0.0), (true, false, 0.4)] {
         let weights = Weights::new(3 * DIM, DIM, bias, true);
         let x = tracked(random([packing().len(), DIM]));
-        let subset = packing().draw_subset(rate, &mut stream(1, "drop", 0, 0)).map(Arc::new);
+        let subset =
+            packing().draw_subset(rate, &mut stream(1, "drop", 0, 0), BatchPlace::WHOLE).map(Arc::new);
         let kept = subset.as_ref().map_or_else(packing, |s| s.packing.clone());
         let toward = random([packing().len(), DIM]);
         let name = format!("bias {bias} of keys {key_bias} rate {rate}");
@@ -288,7 +290,8 @@ fn feed_forward_branches_and_their_gradients_are_the_plain_ones() {
         let inner = if kind == FeedForwardKind::Mlp { 20 } else { 40 };
         let weights = Weights::new(inner, 20, true, gamma);
         let x = tracked(random([packing().len(), DIM]));
-        let subset = packing().draw_subset(rate, &mut stream(2, "drop", 0, 0)).map(Arc::new);
+        let subset =
+            packing().draw_subset(rate, &mut stream(2, "drop", 0, 0), BatchPlace::WHOLE).map(Arc::new);
         let toward = random([packing().len(), DIM]);
         let mix = |h: Tensor<2>| match kind {
             // burn's own gradient of GELU is that of the tanh approximation; erf's is exact.

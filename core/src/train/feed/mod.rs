@@ -18,7 +18,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::recipe::Recipe;
 use crate::data::augment::device_crops;
-use crate::data::loader::{CropBatch, DataLoader, PictureBatch, SkippedPicture};
+use crate::data::loader::{BatchShare, CropBatch, DataLoader, PictureBatch, SkippedPicture};
 use crate::data::source::PictureSource;
 use crate::data::{DataError, RGB};
 use crate::ssl::CropMasks;
@@ -28,6 +28,7 @@ use preparation::{MASK_ROWS, crop_recipe};
 /// Where batches come from.
 pub struct BatchFeeder {
     kind: FeederBackend,
+    share: BatchShare,
     device: Device,
 }
 
@@ -42,27 +43,28 @@ enum FeederBackend {
 type Taken = (Vec<MicroBatch>, Vec<usize>, Vec<SkippedPicture>);
 
 impl BatchFeeder {
-    /// Starts loading for `first_iteration` and on.
+    /// Starts loading for `first_iteration` and on; of each batch this process has `share`.
     pub fn start(
         source: Arc<dyn PictureSource>,
         recipe: &Recipe,
+        share: impl Into<BatchShare>,
         first_iteration: u64,
         workers: usize,
         device: &Device,
     ) -> Self {
-        let (crops, batch, seed) = (crop_recipe(recipe), recipe.train.batch, recipe.train.seed);
+        let (crops, share, seed) = (crop_recipe(recipe), share.into(), recipe.train.seed);
         let near = Tensor::<1>::zeros([1], device).try_into_primitive::<CubeBackend>();
         let kind = match near {
             // Its program is for colours.
             Ok(near) if recipe.data.channels == RGB => {
-                let loader = DataLoader::start_pictures(source, crops, batch, seed, first_iteration, workers);
+                let loader = DataLoader::start_pictures(source, crops, share, seed, first_iteration, workers);
                 FeederBackend::Pictures(loader, Box::new(near))
             }
             _ => {
-                FeederBackend::Crops(DataLoader::start(source, crops, batch, seed, first_iteration, workers))
+                FeederBackend::Crops(DataLoader::start(source, crops, share, seed, first_iteration, workers))
             }
         };
-        Self { kind, device: device.clone() }
+        Self { kind, share, device: device.clone() }
     }
 
     /// Seconds that training stood still for data so far.
@@ -73,7 +75,7 @@ impl BatchFeeder {
         }
     }
 
-    /// The next batch, on the device, with the pictures that had to be replaced.
+    /// The next batch, or this process's share of it, on the device, with the pictures that had to be replaced.
     ///
     /// # Errors
     /// No picture can be used, or a batch of pictures is more than the device holds in one buffer.
@@ -91,7 +93,7 @@ impl BatchFeeder {
     }
 
     fn take(&mut self, recipe: &Recipe, masks: &CropMasks) -> Result<Taken, DataError> {
-        let (images, locals, parts) = (recipe.train.batch, recipe.crops.locals, recipe.train.accumulate);
+        let (images, locals, parts) = (self.share.images(), recipe.crops.locals, recipe.train.accumulate);
         match &mut self.kind {
             FeederBackend::Crops(loader) => {
                 let batch = loader.next()?;

@@ -9,6 +9,7 @@ use crate::data::source::PictureSource;
 use crate::data::variety;
 use crate::files;
 use crate::fused::MatmulPrecision;
+use crate::parallel::cores;
 use crate::rng::stream;
 use crate::ssl::CropMasks;
 use crate::train::checkpoint::{self, size};
@@ -80,8 +81,7 @@ pub(in crate::train) fn workers(recipe: &Recipe) -> usize {
     if cfg!(target_family = "wasm") {
         return 0;
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if recipe.train.workers > 0 { recipe.train.workers } else { (cores - 1).clamp(1, 8) }
+    if recipe.train.workers > 0 { recipe.train.workers } else { (cores() - 1).clamp(1, 8) }
 }
 
 /// Whether the device can compute with the recipe's numbers.
@@ -98,11 +98,12 @@ pub(in crate::train) fn has_numbers(numbers: TrainPrecision, device: &Device) ->
     Err(EngineError::Device { reason: format!("it has no {name} numbers"), hint })
 }
 
-/// What a person should know before the first step; the run starts all the same.
+/// What a person should know before the first step; the run starts all the same. Of a step this process has so many images.
 pub(in crate::train) fn cautions(
     recipe: &Recipe,
     device: &Device,
     source: &dyn PictureSource,
+    images: usize,
 ) -> Vec<String> {
     let (mut said, pictures) = (Vec::new(), source.len());
     if let Some(note) = variety::note_of(source) {
@@ -114,7 +115,9 @@ pub(in crate::train) fn cautions(
             recipe.train.batch
         ));
     }
-    let needed = memory::estimate(recipe).total() + waiting(recipe);
+    let mut own = recipe.clone();
+    own.train.batch = images;
+    let needed = memory::estimate(&own).total() + waiting(&own);
     if let Some(free) = memory::available(device).filter(|free| *free < needed) {
         let [needed, free] = [needed, free].map(|bytes| size(&bytes));
         said.push(format!(
@@ -174,7 +177,7 @@ mod tests {
     fn what_can_not_go_well_is_said_before_it_starts() {
         let device = Device::flex();
         let said =
-            |pictures| cautions(&nano(&["train.batch=4"]), &device, &ScenesSource::new(0, pictures, 32));
+            |pictures| cautions(&nano(&["train.batch=4"]), &device, &ScenesSource::new(0, pictures, 32), 4);
         assert_eq!(said(4), Vec::<String>::new());
         assert!(said(3).len() == 1 && said(3)[0].contains("3 pictures for a batch of 4"), "{:?}", said(3));
         assert!(said(1).len() == 1 && said(1)[0].contains("can't learn"), "{:?}", said(1));
@@ -192,7 +195,7 @@ mod tests {
     #[test]
     fn a_batch_that_no_memory_holds_is_said_before_it_starts() {
         let many = ScenesSource::new(0, 1 << 20, 32);
-        let said = cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), &many);
+        let said = cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), &many, 65536);
         assert!(
             said.len() == 1 && said[0].contains("are free") && said[0].contains("train.batch"),
             "{said:?}"

@@ -143,7 +143,14 @@ mod tests {
         let recipe = recipe(&["train.accumulate=1"]);
         let mut seen_masked = 0;
         for iteration in [0, 7] {
-            let mut feed = BatchFeeder::start(Arc::new(source()), &recipe, iteration, 2, &Device::flex());
+            let mut feed = BatchFeeder::start(
+                Arc::new(source()),
+                &recipe,
+                recipe.train.batch,
+                iteration,
+                2,
+                &Device::flex(),
+            );
             let (mut parts, skipped) = feed.next(&recipe, &draw_masks(&recipe, iteration)).unwrap();
             let part = parts.remove(0);
             let masks: Vec<bool> = part.masks.into_data().iter::<bool>().collect();

@@ -66,6 +66,11 @@ impl PictureFailures {
         self.all.extend(skipped);
     }
 
+    /// Whether any could not be used in the pass under way.
+    pub fn has_some(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
     /// Why the run must not go on with what is left, and what would help, if it must not.
     pub fn verdict(&self, recipe: &Recipe, pictures: usize) -> Option<String> {
         if self.failed.is_empty() {

@@ -12,7 +12,7 @@ mod pixel_choice;
 pub mod presets;
 
 pub use gram::GramRecipe;
-pub use loss::LossRecipe;
+pub use loss::{KoleoGroup, LossRecipe};
 pub use pixel_choice::PixelChoice;
 
 use serde::{Deserialize, Serialize};

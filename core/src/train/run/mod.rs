@@ -216,7 +216,12 @@ impl RunFolder {
     }
     /// `checkpoints/`
     pub fn checkpoints(&self) -> PathBuf {
-        self.path.join("checkpoints")
+        Self::checkpoints_of(self.path())
+    }
+
+    /// The same of a run that this process does not hold.
+    pub fn checkpoints_of(path: &Path) -> PathBuf {
+        path.join("checkpoints")
     }
     /// `pictures/`
     pub fn pictures(&self) -> PathBuf {

@@ -5,6 +5,7 @@ use super::*;
 use crate::analysis::image_out::write_png;
 use crate::data::source::scenes;
 use crate::device::{block_on, cpu};
+use crate::engine::RunRanks;
 use crate::engine::{self, RunEvent};
 use crate::train::schedule::TrainSchedules;
 use crate::train::{paths, run_lock, sources};
@@ -25,8 +26,15 @@ fn run(dir: &Path, recipe: &Recipe, resume: bool) -> Result<Vec<RunEvent>, Engin
     let folder = if resume { RunFolder::reopen(dir, recipe)? } else { RunFolder::create(dir, recipe)? };
     let sources = sources::open(recipe)?;
     let watch = sources.to_watch(recipe).into_iter().take(1).collect();
-    let job =
-        TrainJob { recipe: recipe.clone(), device: cpu(None), sources, watch, folder: Some(folder), resume };
+    let job = TrainJob {
+        recipe: recipe.clone(),
+        device: cpu(None),
+        sources,
+        watch,
+        folder: Some(folder),
+        resume,
+        ranks: RunRanks::default(),
+    };
     let handle = engine::start(job);
     std::iter::from_fn(|| block_on(handle.events.recv()).ok()).collect()
 }

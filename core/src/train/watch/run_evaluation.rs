@@ -28,7 +28,7 @@ enum EvaluationFlow {
 impl Trainer<'_> {
     /// PCA and attention of the watched pictures, from the teacher.
     pub(in crate::train) async fn pictures(&mut self) -> Result<(), EngineError> {
-        if self.watched.is_empty() {
+        if self.watched.is_empty() || !self.job.ranks.group.is_first() {
             return Ok(());
         }
         let iteration = self.state.iteration;
@@ -61,7 +61,7 @@ impl Trainer<'_> {
     /// All that is measured of the teacher's CLS features: k-NN where there are labels, crops that find each other on any
     /// pictures, and what the recipe asks for.
     pub(in crate::train) async fn evaluate(&mut self) -> Result<(), EngineError> {
-        if self.job.recipe.train.evaluate_every == 0 {
+        if self.job.recipe.train.evaluate_every == 0 || !self.job.ranks.group.is_first() {
             return Ok(());
         }
         if let EvaluationFlow::Stopped = self.knn().await? {

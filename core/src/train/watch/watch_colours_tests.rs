@@ -6,7 +6,7 @@ use crate::data::augment::resize_to;
 use crate::data::decode::decode_file;
 use crate::data::source::scenes;
 use crate::device::{block_on, cpu};
-use crate::engine::{self, TrainJob};
+use crate::engine::{self, RunRanks, TrainJob};
 use crate::files;
 use crate::train::film;
 use crate::train::run::RunFolder;
@@ -49,7 +49,15 @@ fn run_watching(dir: &Path, recipe: &Recipe, resume: bool, watch: Option<Vec<Pic
     let sources = sources::open(recipe).unwrap();
     let watch = watch.unwrap_or_else(|| sources.to_watch(recipe));
     let (recipe, folder) = (recipe.clone(), Some(folder));
-    let handle = engine::start(TrainJob { recipe, device: cpu(None), sources, watch, folder, resume });
+    let handle = engine::start(TrainJob {
+        recipe,
+        device: cpu(None),
+        sources,
+        watch,
+        folder,
+        resume,
+        ranks: RunRanks::default(),
+    });
     std::iter::from_fn(|| block_on(handle.events.recv()).ok()).for_each(|event| drop(event.unwrap()));
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dinoscope_core::data::Picture;
 use dinoscope_core::device::SelectedDevice;
-use dinoscope_core::engine::{RunCommand, RunHandle, TrainJob};
+use dinoscope_core::engine::{RunCommand, RunHandle, RunRanks, TrainJob};
 use dinoscope_core::files;
 use dinoscope_core::train::follow::RunFolderReader;
 use dinoscope_core::train::health::RunHealth;
@@ -276,7 +276,8 @@ fn begin(plan: RunLaunchPlan, wake: Wake, stop: &CancelFlag) -> Result<StartedRu
         view.phase = RunPhase::Preparing;
     }
     view.set_recipe(recipe.clone());
-    let job = TrainJob { recipe, device, sources, watch, folder: Some(folder), resume };
+    let job =
+        TrainJob { recipe, device, sources, watch, folder: Some(folder), resume, ranks: RunRanks::default() };
     Ok(StartedRun { handle: runs::start(job, wake)?, view })
 }
 

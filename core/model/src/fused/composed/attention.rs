@@ -51,7 +51,7 @@ pub fn attention<B: Backend>(
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     let dtype = qkv.dtype();
     let (mut outs, mut sums) = (Vec::new(), Vec::new());
-    for (start, group) in packing.spans() {
+    for (start, group) in packing.spans().filter(|(_, group)| group.count > 0) {
         let [q, k, v] = split::<B>(&qkv, start, group, heads);
         let scores = scores::<B>(q, k);
         let max = B::float_max_dim(scores.clone(), 3);
@@ -74,7 +74,7 @@ pub fn attention_backward<B: Backend>(
     let dtype = qkv.dtype();
     let (out, d_out) = (full::<B>(out), full::<B>(d_out));
     let mut parts = Vec::new();
-    for (start, group) in packing.spans() {
+    for (start, group) in packing.spans().filter(|(_, group)| group.count > 0) {
         let [q, k, v] = split::<B>(&qkv, start, group, heads);
         let width = q.shape()[3];
         let heads_first = |x: &FloatTensor<B>, width: usize| {

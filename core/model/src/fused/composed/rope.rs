@@ -34,6 +34,10 @@ pub fn rotate<B: Backend>(
     let half = columns / 3 / heads / 2;
     let (mut first, mut turned) = (0, Vec::new());
     for (start, group) in packing.spans() {
+        if group.count == 0 {
+            first += group.tokens;
+            continue;
+        }
         let rows = group.count * group.tokens;
         let x = part::<B>(&qkv, 0, start..start + rows);
         let x = B::float_reshape(x, Shape::new([group.count, group.tokens, 3, heads, 2, half]));

@@ -15,7 +15,7 @@ use crate::fused::MatmulPrecision;
 use crate::model::FfnKind;
 use crate::ssl::Centering;
 use crate::train::recipe::{
-    BlurPreset, DistillMethod, LrSchedule, PositionKind, Recipe, RecipeError, TrainPrecision,
+    BlurPreset, DistillMethod, KoleoGroup, LrSchedule, PositionKind, Recipe, RecipeError, TrainPrecision,
 };
 use words::words;
 
@@ -93,6 +93,7 @@ pub fn choices(key: &str) -> &'static [&'static str] {
         "model.positions" => words::<PositionKind>(),
         "crops.blur" => words::<BlurPreset>(),
         "loss.centering" => words::<Centering>(),
+        "loss.koleo_group" => words::<KoleoGroup>(),
         "optim.schedule" => words::<LrSchedule>(),
         "distill.method" => words::<DistillMethod>(),
         "train.precision" => words::<TrainPrecision>(),

@@ -162,6 +162,7 @@ fn kinds_and_words_are_those_of_the_struct() {
     assert_eq!(choices("model.ffn"), ["mlp", "swiglu"]);
     assert_eq!(choices("crops.blur"), ["official", "intended", "none"]);
     assert_eq!(choices("loss.centering"), ["softmax", "sinkhorn-knopp"]);
+    assert_eq!(choices("loss.koleo_group"), ["rank", "all"]);
     assert_eq!(choices("train.precision"), ["f32", "f16", "bf16"]);
     assert_eq!(choices("train.matmul_precision"), ["f32", "bf16"]);
     assert_eq!(choices("data.scene_kind"), ["easy", "varied"]);

@@ -14,6 +14,8 @@ mod going_on;
 mod journeys;
 mod judging;
 mod parity;
+#[cfg(unix)]
+mod ranks;
 mod reliability;
 mod resume;
 mod run_folder;

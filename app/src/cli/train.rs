@@ -133,7 +133,10 @@ pub fn carry_out(
     if place.resume && ranks::first_says(&group, || says_finished(&recipe, place.out, json))? {
         return Ok(CliExitStatus::Done);
     }
+    let mut ranks = RunRanks { group: group.clone(), checkpoints: None };
     let opened = || -> Result<_> {
+        // Before there is a folder of a run that can't begin.
+        ranks.fits(&recipe)?;
         let sources = sources::open(&recipe).map_err(|error| match place.resume {
             true => anyhow::Error::from(resume::moved_data(place.out, &error)),
             false => error.into(),
@@ -143,17 +146,10 @@ pub fn carry_out(
     let (sources, device) = ranks::together(&group, opened())?;
     // One rank has the folder, and writes there; the others only read what the run goes on from.
     let folder = ranks::first(&group, || place.open(&recipe))?;
-    let checkpoints = (place.resume && folder.is_none()).then(|| RunFolder::checkpoints_of(place.out));
+    ranks.checkpoints = (place.resume && folder.is_none()).then(|| RunFolder::checkpoints_of(place.out));
     let watch = sources.to_watch(&recipe);
-    let job = TrainJob {
-        recipe: recipe.clone(),
-        device,
-        sources,
-        watch,
-        folder,
-        resume: place.resume,
-        ranks: RunRanks { group: group.clone(), checkpoints },
-    };
+    let job =
+        TrainJob { recipe: recipe.clone(), device, sources, watch, folder, resume: place.resume, ranks };
     if !group.is_first() {
         return run::compute_job(job);
     }

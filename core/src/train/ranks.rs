@@ -34,6 +34,14 @@ pub struct RunRanks {
 }
 
 impl RunRanks {
+    /// Whether the ranks can share the recipe's batches.
+    ///
+    /// # Errors
+    /// They can't, said by the first rank; [`EngineError::Elsewhere`] on the others.
+    pub fn fits(&self, recipe: &Recipe) -> Result<(), EngineError> {
+        self.share(recipe).map(drop)
+    }
+
     /// What this rank has of each batch.
     ///
     /// # Errors

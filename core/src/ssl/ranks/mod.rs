@@ -188,7 +188,8 @@ impl RankGroup {
         let Some(transport) = &self.transport else { return tensor };
         let tensor = tensor.without_autodiff();
         let (mut shape, device) = (tensor.dims(), tensor.device());
-        let own: Vec<f32> = tensor.into_data().iter::<f32>().collect();
+        let data = tensor.into_data();
+        let own = data.try_to_vec::<f32>().unwrap_or_else(|_| data.iter::<f32>().collect());
         match work(&**transport, own) {
             Ok(values) => {
                 shape[0] *= rows;

@@ -128,19 +128,20 @@ const LOSSES: [&str; 5] = ["loss", "dino_global_loss", "dino_local_loss", "ibot_
 
 #[test]
 fn two_and_four_ranks_learn_what_one_process_does() {
-    let ways: [&[&str]; 4] = [
-        &["loss.centering=sinkhorn-knopp"],
-        &["loss.centering=softmax", "mask.probability=0.3"],
-        &["train.accumulate=2", "head.separate_ibot=true"],
-        &["loss.gram=1.0", "gram.start=3"],
+    // A softmax of temperature 0.04 makes more of the last bits of logits that are nearly equal.
+    let ways: [(&[&str], f64); 4] = [
+        (&["loss.centering=sinkhorn-knopp"], 1e-5),
+        (&["loss.centering=softmax", "mask.probability=0.3"], 2e-4),
+        (&["train.accumulate=2", "head.separate_ibot=true"], 1e-5),
+        (&["loss.gram=1.0", "gram.start=3"], 1e-5),
     ];
-    for way in ways {
+    for (way, most) in ways {
         let recipe = recipe(way);
         let alone = with_ranks(1, &recipe);
         for ranks in [2, 4] {
             let shared = with_ranks(ranks, &recipe);
             let found = apart(&alone, &shared, &LOSSES);
-            assert!(found < 1e-5, "{way:?} on {ranks} ranks: {found:e}");
+            assert!(found < most, "{way:?} on {ranks} ranks: {found:e}");
             // Figures that are no sums.
             for name in
                 ["feature_rank", "prototype_use", "patch_norm_max", "teacher_entropy", "grad_norm_backbone"]

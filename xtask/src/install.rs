@@ -3,12 +3,12 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::here::Here;
-use crate::{python, run};
+use crate::run;
 
 const WASM: &str = "wasm32-unknown-unknown";
 /// What brings `mpiexec` and `libmpi_abi.so.1`.
@@ -70,7 +70,7 @@ pub fn mpi(here: &Here) -> Result<Option<PathBuf>> {
     if !folder.join("lib/libmpi_abi.so.1").is_file() {
         println!("installing mpich from PyPI into {}", folder.display());
         let python = which("python3").context("no Python on the PATH, which installs MPICH")?;
-        python::make_venv(&python, &folder)?;
+        venv(&python, &folder)?;
         run::run(here.command(folder.join("bin/python")).args(["-m", "pip", "install", "--quiet", MPICH]))?;
     }
     Ok(Some(folder))
@@ -153,6 +153,15 @@ pub fn wasm(here: &Here) -> Result<Option<PathBuf>> {
         run::run(here.command("bash").arg("xtask/setup-wasm.sh").arg(&debian))?;
     }
     Ok(Some(compiler))
+}
+
+/// A virtual environment.
+///
+/// # Errors
+/// When Python can't make one.
+pub fn venv(base: &Path, folder: &Path) -> Result<()> {
+    run::run(Command::new(base).args(["-m", "venv"]).arg(folder))
+        .context("making a virtual environment (on Debian: apt-get install python3-venv)")
 }
 
 /// Installs Debian packages, as root.

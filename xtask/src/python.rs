@@ -1,6 +1,6 @@
 //! A Python with packages in it: one that a person names, or one of our own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -59,17 +59,8 @@ fn own(here: &Here, wanted: &Wanted) -> Result<PathBuf> {
         names(wanted).join(", "),
         folder.display()
     );
-    make_venv(&base, &folder)?;
+    install::venv(&base, &folder)?;
     run::run(Command::new(&program).args(["-m", "pip", "install", "--quiet"]).args(names(wanted)))?;
     std::fs::write(&complete, "").with_context(|| format!("writing {}", complete.display()))?;
     Ok(program)
-}
-
-/// A virtual environment.
-///
-/// # Errors
-/// When Python can't make one.
-pub fn make_venv(base: &Path, folder: &Path) -> Result<()> {
-    run::run(Command::new(base).args(["-m", "venv"]).arg(folder))
-        .context("making a virtual environment (on Debian: apt-get install python3-venv)")
 }

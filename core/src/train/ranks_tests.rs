@@ -7,8 +7,9 @@ use super::*;
 use crate::device::{block_on, cpu};
 use crate::engine::{self, RunCommand, RunEvent, RunHandle, StepReport, TrainJob};
 use crate::ssl::ranks::threads::ThreadRank;
+use crate::train::recipe::DistillMethod;
 use crate::train::run::RunFolder;
-use crate::train::sources;
+use crate::train::{distill_recipe, sources};
 
 /// A run of twenty steps of a few milliseconds.
 fn recipe(more: &[&str]) -> Recipe {
@@ -150,6 +151,18 @@ fn two_and_four_ranks_learn_what_one_process_does() {
                 assert!((a - b).abs() < 1e-3 * a.abs(), "{name} is {b} on {ranks} ranks and {a} alone");
             }
         }
+    }
+}
+
+#[test]
+fn two_ranks_distil_what_one_process_does() {
+    for method in [DistillMethod::Similarity, DistillMethod::Regression] {
+        let student = recipe(&[]);
+        let asked = distill_recipe::recipe(&student, "starter", Some(method)).unwrap();
+        let recipe = asked.resolve(&["distill.mixup=false".to_owned()]).unwrap().recipe;
+        let (alone, shared) = (with_ranks(1, &recipe), with_ranks(2, &recipe));
+        let found = apart(&alone, &shared, &["loss", "distill_cls_loss", "distill_patch_loss"]);
+        assert!(found < 1e-5, "{method:?}: {found:e}");
     }
 }
 

@@ -34,8 +34,8 @@ pub struct DistillArgs {
     /// heads, similarity or regression [default: heads where the teacher has some, else similarity].
     #[arg(long)]
     method: Option<DistillMethodArg>,
-    /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
-    /// label), a pattern, an IDX images file, or built-in pictures: scenes, scenes:easy, scenes:varied, procedural. Given again,
+    /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line; FILE.csv or FILE.parquet with the columns path
+    /// and label), a pattern, an IDX images file, or built-in pictures: scenes, scenes:easy, scenes:varied, procedural. Given again,
     /// all of them together; PLACE*SHARE says in which shares: --data 'photos*0.7' --data 'procedural*0.3'.
     #[arg(long, value_name = "PLACE")]
     data: Vec<PathBuf>,

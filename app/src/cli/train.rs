@@ -23,8 +23,8 @@ pub struct TrainArgs {
     /// A recipe file, or the name of a preset: own (the starter weights, or those of --start, go on learning on your pictures,
     /// in minutes), nano, tiny, small, vits14, vitb14, vitl14, vitg14, vitl16-short.
     recipe: Option<PathBuf>,
-    /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line, or FILE.csv with the columns path and
-    /// label), a pattern, an IDX images file, or built-in pictures: scenes, scenes:easy, scenes:varied, procedural. Given again,
+    /// A folder of pictures (nested), a list of pictures (FILE.txt, a path a line; FILE.csv or FILE.parquet with the columns path
+    /// and label), a pattern, an IDX images file, or built-in pictures: scenes, scenes:easy, scenes:varied, procedural. Given again,
     /// all of them together; PLACE*SHARE says in which shares: --data 'photos*0.7' --data 'procedural*0.3'.
     #[arg(long, value_name = "PLACE")]
     data: Vec<PathBuf>,

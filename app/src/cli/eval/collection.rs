@@ -19,7 +19,7 @@ use crate::cli::terminal::note;
 #[derive(clap::Args)]
 pub struct ImageSetArgs {
     /// A folder of pictures (the subfolders are the classes; train/ and val/ are put together), a list of pictures (FILE.txt,
-    /// a path a line, or FILE.csv with the columns path and label), a pattern, an IDX images file or folder, built-in
+    /// a path a line; FILE.csv or FILE.parquet with the columns path and label), a pattern, an IDX images file or folder, built-in
     /// pictures: `scenes`, which are varied, `scenes:easy` or `procedural`; or `fashion-mnist`, `digits` or `stamps` where they
     /// are installed. Given again, all of them together.
     #[arg(long, value_name = "PLACE", required = true)]

@@ -63,7 +63,7 @@ pub struct EvalModelArgs {
 #[derive(clap::Args)]
 pub struct LabelledDataArgs {
     /// Labelled pictures: a folder with a subfolder per class, or with train/ and val/ of that kind (training, valid, test,
-    /// … in any case), a table FILE.csv with the columns path and label, a list or a pattern, an IDX images file or folder,
+    /// … in any case), a table FILE.csv or FILE.parquet with the columns path and label, a list or a pattern, an IDX images file or folder,
     /// built-in scenes: `scenes`, which are varied, or `scenes:easy`; or `fashion-mnist`, `digits` or `stamps` where they are
     /// installed. Given again, all of them together: classes are joined by name.
     #[arg(long, value_name = "PLACE", required = true)]

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 use dinoscope_core::data::archive::is_archive;
-use dinoscope_core::data::source::listed;
+use dinoscope_core::data::source::listed::{self, is_there};
 use dinoscope_core::data::source::listing::{SkippedFileCounts, is_picture, list};
 use dinoscope_core::data::source::pattern::{self, base_of, is_pattern};
 
@@ -43,6 +43,11 @@ impl FeatureInputScanner {
     /// Adds a file, a folder with all its subfolders, an archive, or a pattern that the shell has left as it was.
     pub fn add(&mut self, named: &Path, failed: &mut FailedInputs) {
         match named.to_str().filter(|text| is_pattern(text)) {
+            _ if listed::is_parquet_list(named) => {
+                if let Err(error) = self.add_list(named, failed) {
+                    failed.add(&named.display().to_string(), &error.to_string());
+                }
+            }
             _ if named.is_dir() || (is_archive(named) && named.is_file()) => {
                 self.add_folder(named, None, failed);
             }
@@ -66,13 +71,13 @@ impl FeatureInputScanner {
         let root = self.root(file.file_stem().map(|name| name.to_string_lossy().into_owned()));
         for entry in list.entries {
             let (line, beside) = (PathBuf::from(&entry.path), listed::place(file, &entry.path));
-            let is_pattern = is_pattern(&entry.path) && !line.exists() && !beside.exists();
+            let is_pattern = is_pattern(&entry.path) && !is_there(&line) && !is_there(&beside);
             let is_here = || match is_pattern {
                 true => {
                     pattern::matches(&entry.path).is_ok()
                         || pattern::matches(&beside.to_string_lossy()).is_err()
                 }
-                false => line.exists() || !beside.exists(),
+                false => is_there(&line) || !is_there(&beside),
             };
             let path = if from_input || is_here() { line.clone() } else { beside };
             if path.is_dir() || is_archive(&path) || is_pattern {

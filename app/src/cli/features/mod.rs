@@ -30,8 +30,8 @@ pub struct FeaturesArgs {
     /// Pictures, folders with all their subfolders, and patterns ('photos/**/*.jpg').
     #[arg(required_unless_present = "list")]
     images: Vec<PathBuf>,
-    /// A file that names pictures, folders or patterns, one a line, or a table FILE.csv with a column `path`; relative ones
-    /// are looked for from the current folder, then from the list's. `-` reads lines from standard input.
+    /// A file that names pictures, folders or patterns, one a line, or a table (FILE.csv, FILE.parquet) with a column `path` or
+    /// `key`; relative ones are looked for from the current folder, then from the list's. `-` reads lines from standard input.
     #[arg(long, value_name = "FILE")]
     list: Vec<PathBuf>,
     /// A weights file, a Hugging Face folder, a run (its folder or .zip), a checkpoint, the name of a pulled model, or

@@ -9,6 +9,8 @@ mod listing;
 mod member;
 #[cfg(not(target_family = "wasm"))]
 mod parquet_listing;
+#[cfg(not(target_family = "wasm"))]
+pub mod parquet_paths;
 mod tar_listing;
 mod zip_listing;
 

@@ -30,7 +30,7 @@ const AT_ONCE: usize = 4096;
 
 /// A file that is opened anew for each part that is read: handles that share a place in it would get in each other's way
 /// where several threads read.
-struct PlacedFile {
+pub(super) struct PlacedFile {
     path: PathBuf,
     length: u64,
 }
@@ -60,9 +60,12 @@ impl ChunkReader for PlacedFile {
     }
 }
 
+/// A Parquet file that is open.
+pub(super) type ParquetTableReader = SerializedFileReader<PlacedFile>;
+
 /// The column of pictures of a file that is open.
 pub struct ParquetPictures {
-    reader: SerializedFileReader<PlacedFile>,
+    reader: ParquetTableReader,
     column: usize,
 }
 
@@ -103,11 +106,22 @@ impl ParquetPictures {
 }
 
 /// What `work` gives; a fault of the reader becomes an error, as it is one of the file.
-fn caught<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(|error| format!("the file is damaged: {error}")),
         Err(_) => Err("the file is damaged: its parts do not fit together".to_owned()),
     }
+}
+
+/// Opens a Parquet file.
+///
+/// # Errors
+/// When it can't be read, or is none.
+pub(super) fn open(path: &Path) -> Result<ParquetTableReader, DataError> {
+    let name = || path.display().to_string();
+    let about = files::metadata(path).map_err(|source| DataError::Read { path: name(), source })?;
+    let file = PlacedFile { path: path.to_owned(), length: about.len() };
+    caught(|| SerializedFileReader::new(file)).map_err(|reason| DataError::Source { path: name(), reason })
 }
 
 /// Lists the pictures of a Parquet file.
@@ -116,18 +130,14 @@ fn caught<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String
 /// When the file can't be read, is none, or has no column of pictures.
 pub fn list(path: &Path) -> Result<ArchiveListing, DataError> {
     let wrong = |reason: String| DataError::Source { path: path.display().to_string(), reason };
-    let length = files::metadata(path)
-        .map_err(|source| DataError::Read { path: path.display().to_string(), source })?
-        .len();
-    let file = PlacedFile { path: path.to_owned(), length };
-    let reader = caught(|| SerializedFileReader::new(file)).map_err(wrong)?;
+    let reader = open(path)?;
     let features = features(&reader);
     let columns = reader.metadata().file_metadata().schema_descr().columns().to_vec();
     let Some(pictures) = picture_column(&columns, &features) else {
         let names: Vec<String> = columns.iter().map(|column| column.path().string()).collect();
         return Err(wrong(format!(
             "none of its columns holds pictures ({}): one of bytes is looked for, or of structs with `bytes` in them, as \
-             Hugging Face's datasets have it",
+             Hugging Face's datasets have it; or, for a list of pictures, one of text called `key` or `path` with their paths",
             names.join(", ")
         )));
     };
@@ -172,7 +182,7 @@ pub fn list(path: &Path) -> Result<ArchiveListing, DataError> {
 }
 
 /// What Hugging Face's `datasets` says of the columns.
-fn features(reader: &SerializedFileReader<PlacedFile>) -> Vec<(String, Value)> {
+pub(super) fn features(reader: &ParquetTableReader) -> Vec<(String, Value)> {
     let about = reader.metadata().file_metadata().key_value_metadata().into_iter().flatten();
     let text = about.filter(|pair| pair.key == "huggingface").find_map(|pair| pair.value.clone());
     let value: Value = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -180,14 +190,14 @@ fn features(reader: &SerializedFileReader<PlacedFile>) -> Vec<(String, Value)> {
     features.into_iter().collect()
 }
 
-fn class_names(features: &[(String, Value)], column: &str) -> Vec<String> {
+pub(super) fn class_names(features: &[(String, Value)], column: &str) -> Vec<String> {
     let of_column = features.iter().find(|(name, _)| name == column).map(|(_, about)| &about["names"]);
     let names = of_column.and_then(Value::as_array).into_iter().flatten();
     names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 /// The column with the bytes of pictures.
-fn picture_column(
+pub(super) fn picture_column(
     columns: &[parquet::schema::types::ColumnDescPtr],
     features: &[(String, Value)],
 ) -> Option<usize> {
@@ -207,10 +217,7 @@ fn picture_column(
 }
 
 /// A column as text, a value for each row; none where it is null or of another kind.
-fn texts(
-    reader: &SerializedFileReader<PlacedFile>,
-    column: usize,
-) -> Result<Vec<Option<String>>, ParquetError> {
+pub(super) fn texts(reader: &ParquetTableReader, column: usize) -> Result<Vec<Option<String>>, ParquetError> {
     let mut all = Vec::new();
     for group in 0..reader.num_row_groups() {
         match reader.get_row_group(group)?.get_column_reader(column)? {
@@ -218,6 +225,9 @@ fn texts(
                 all.extend(values(column, |value| Some(value.to_string()))?)
             }
             ColumnReader::Int32ColumnReader(column) => {
+                all.extend(values(column, |value| Some(value.to_string()))?)
+            }
+            ColumnReader::BoolColumnReader(column) => {
                 all.extend(values(column, |value| Some(value.to_string()))?)
             }
             ColumnReader::ByteArrayColumnReader(column) => {

@@ -94,19 +94,26 @@ pub fn decode_file(path: &Path) -> Result<Picture, DataError> {
 /// # Errors
 /// As [`decode_file`].
 pub fn decode_file_as(path: &Path, options: DecodeOptions) -> Result<DecodedPicture, DataError> {
+    decode_bytes_as(&path.display().to_string(), &file_bytes(path)?, options)
+}
+
+/// The content of a picture file, or of one in an archive.
+///
+/// # Errors
+/// When it can't be read, or is larger than any picture that is decoded.
+pub fn file_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     let name = path.display().to_string();
     let read = |source| DataError::Read { path: name.clone(), source };
     let most = limit::bytes();
     if let Some(member) = archive::read(path, most) {
-        return decode_bytes_as(&name, &member?, options);
+        return member;
     }
     let size = files::metadata(path).map_err(read)?.len();
     if size > most {
         let reason = format!("the file has {}; {}", dinoscope_base::bytes::shown(size), limit::said(most));
         return Err(DataError::Decode { name, reason });
     }
-    let bytes = files::read(path).map_err(read)?;
-    decode_bytes_as(&name, &bytes, options)
+    files::read(path).map_err(read)
 }
 
 /// Decodes a picture from the content of a file.

@@ -1,13 +1,11 @@
 //! Pictures in a folder and its subfolders, or a single picture file.
 
-use dinoscope_base::files;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::PictureSource;
 use super::listing::{SkippedFileCounts, list};
-use crate::archive::is_archive;
 use crate::decode::survey::depth_note;
 use crate::decode::{DecodeOptions, decode_file_as};
 use crate::{DataError, Picture, budget};
@@ -54,7 +52,8 @@ impl FolderSource {
 
     /// The pictures that [`list`] found in `path`, with their classes if `labels`.
     pub fn of_files(path: &Path, files: &[PathBuf], labels: bool) -> Self {
-        let is_root = files::is_dir(path) || is_archive(path);
+        // A folder, an archive, or a folder in an archive.
+        let is_root = !matches!(files, [only] if only == path);
         let root = if is_root { path } else { path.parent().unwrap_or(Path::new("")) };
         let mut classes: Vec<String> = Vec::new();
         let entries = files

@@ -82,6 +82,7 @@ pub fn gather(places: &[PathBuf], how: SourceOptions) -> Result<Vec<OpenedSource
         }
         match place.to_str().filter(|text| pattern::is_pattern(text)) {
             _ if files::is_dir(place) => all.push(of_folder(place, how)?),
+            _ if listed::is_parquet_list(place) => of_list(place, how, &mut all)?,
             _ if is_archive(place) && files::exists(place) => all.push(of_archive(place, how)?),
             Some(text) if !files::exists(place) => of_pattern(text, how, &mut all)?,
             _ if listed::is_list(place) && !IdxSource::recognizes(place) => of_list(place, how, &mut all)?,
@@ -186,7 +187,9 @@ fn of_pattern(text: &str, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Re
 
 fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Result<(), DataError> {
     let wrong = |reason: String| DataError::Source { path: file.display().to_string(), reason };
-    let PictureList { entries, labelled } = listed::read(file)?;
+    let list_read = listed::read(file)?;
+    let unit = list_read.unit();
+    let PictureList { entries, labelled, .. } = list_read;
     if entries.is_empty() {
         return Err(wrong("it names no pictures".to_owned()));
     }
@@ -208,10 +211,11 @@ fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Resu
                 continue;
             }
             Ok(_) => vec![path],
+            Err(_) if listed::is_member(&path) => vec![path],
             Err(_) => match path.to_str().filter(|text| pattern::is_pattern(text)) {
                 Some(text) if with_labels => {
                     let found = pattern::matches(text)
-                        .map_err(|why| wrong(format!("line {} names {text}: {why}", entry.line)))?;
+                        .map_err(|why| wrong(format!("{unit} {} names {text}: {why}", entry.line)))?;
                     found.into_iter().filter(|path| is_picture(path)).collect()
                 }
                 Some(text) => {
@@ -229,7 +233,7 @@ fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Resu
             if with_labels && *label != entry.label {
                 let word = |label: &Option<String>| label.clone().unwrap_or_else(|| "none".to_owned());
                 return Err(wrong(format!(
-                    "lines {line} and {} give {} two classes: {} and {}",
+                    "{unit}s {line} and {} give {} two classes: {} and {}",
                     entry.line,
                     picture.display(),
                     word(label),
@@ -245,7 +249,7 @@ fn of_list(file: &Path, how: SourceOptions, all: &mut Vec<OpenedSource>) -> Resu
             n => format!("; {n} others are missing too"),
         };
         return Err(wrong(format!(
-            "line {line} names {}, which is not there{others}. Relative paths count from the list's folder",
+            "{unit} {line} names {}, which is not there{others}. Relative paths count from the list's folder",
             path.display()
         )));
     }

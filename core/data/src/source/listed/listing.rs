@@ -168,7 +168,8 @@ fn walk(
         } else if kind.is_file() {
             match () {
                 () if is_picture(&path) => files.push(path),
-                () if is_archive(&path) => archives.push(path),
+                // What a list names lies elsewhere.
+                () if is_archive(&path) && !super::is_parquet_list(&path) => archives.push(path),
                 () if is_array(&path) => arrays.push(path),
                 () => left_out.add(&path),
             }
@@ -177,8 +178,13 @@ fn walk(
     Ok(())
 }
 
-/// The pictures in an archive, sorted by name.
+/// The pictures in an archive, sorted by name; those that a Parquet file names, in its order.
 fn of_archive(archive: &Path) -> Result<(Vec<PathBuf>, SkippedFileCounts), DataError> {
+    if super::is_parquet_list(archive) {
+        let named = super::read(archive)?.entries;
+        let files = named.iter().map(|entry| super::place(archive, &entry.path)).collect();
+        return Ok((files, SkippedFileCounts::default()));
+    }
     let listing = archive::listed(archive)?;
     let name = archive.file_name().unwrap_or_default().to_string_lossy();
     let notes = listing.notes().into_iter().map(|note| format!("{name}: {note}"));

@@ -1,4 +1,4 @@
-//! Lists of pictures in a file: a path a line, or a table (CSV) with a column `path` and, for classes, one `label`.
+//! Lists of pictures in a file: a path a line, or a table (CSV, Parquet) with a column `path` and, for classes, one `label`.
 
 pub mod csv;
 pub mod listing;
@@ -7,18 +7,19 @@ pub mod pattern;
 use std::path::{Path, PathBuf};
 
 use crate::DataError;
+use crate::archive;
 use dinoscope_base::files;
 
 /// Names that a column of paths may have.
-const PATHS: [&str; 8] =
-    ["path", "file", "filename", "file_name", "filepath", "image", "image_path", "picture"];
+const PATHS: [&str; 9] =
+    ["path", "file", "filename", "file_name", "filepath", "image", "image_path", "picture", "key"];
 /// Names that a column of classes may have.
 const LABELS: [&str; 5] = ["label", "class", "class_name", "category", "target"];
 
 /// One entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureListEntry {
-    /// Line of the file, from 1.
+    /// Line of the file, or row of a Parquet file, from 1.
     pub line: usize,
     /// As it is written.
     pub path: String,
@@ -33,12 +34,51 @@ pub struct PictureList {
     pub entries: Vec<PictureListEntry>,
     /// Whether it is a table with a column of classes.
     pub labelled: bool,
+    /// Whether its entries are rows of a Parquet file, and not lines.
+    pub in_rows: bool,
 }
 
-/// Whether a file is a list, by its name.
+impl PictureList {
+    /// What its entries are counted as: `line` or `row`.
+    pub fn unit(&self) -> &'static str {
+        if self.in_rows { "row" } else { "line" }
+    }
+}
+
+/// Whether a file is a list, by its name; of a Parquet file, which may hold pictures itself, by its columns.
 pub fn is_list(path: &Path) -> bool {
     let kind = path.extension().map(|kind| kind.to_string_lossy().to_lowercase()).unwrap_or_default();
-    is_table(path) || ["txt", "lst", "list"].contains(&kind.as_str())
+    is_table(path) || ["txt", "lst", "list"].contains(&kind.as_str()) || is_parquet_list(path)
+}
+
+/// Whether a file is a Parquet file that names pictures by their paths and holds none.
+#[cfg(not(target_family = "wasm"))]
+pub fn is_parquet_list(path: &Path) -> bool {
+    let named = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("parquet"));
+    named && files::is_file(path) && archive::parquet_paths::names_pictures(path, &PATHS)
+}
+
+/// A page does not read Parquet files.
+#[cfg(target_family = "wasm")]
+pub fn is_parquet_list(_path: &Path) -> bool {
+    false
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn of_parquet(file: &Path) -> Result<PictureList, DataError> {
+    let table = archive::parquet_paths::read(file, &PATHS, &LABELS)?;
+    if table.rows.is_empty() && table.dropped > 0 {
+        let reason =
+            format!("the column `kept` says no in all of its rows ({}): nothing is left", table.dropped);
+        return Err(DataError::Source { path: file.display().to_string(), reason });
+    }
+    let entry = |row: archive::parquet_paths::NamedRow| PictureListEntry {
+        line: row.row,
+        path: row.path,
+        label: row.label,
+    };
+    let entries = table.rows.into_iter().map(entry).collect();
+    Ok(PictureList { entries, labelled: table.labelled, in_rows: true })
 }
 
 fn is_table(path: &Path) -> bool {
@@ -50,6 +90,10 @@ fn is_table(path: &Path) -> bool {
 /// # Errors
 /// When it can't be read, is no text, or is a table without a column of paths.
 pub fn read(file: &Path) -> Result<PictureList, DataError> {
+    #[cfg(not(target_family = "wasm"))]
+    if is_parquet_list(file) {
+        return of_parquet(file);
+    }
     let name = || file.display().to_string();
     let bytes = files::read(file).map_err(|source| DataError::Read { path: name(), source })?;
     let wrong = |reason: String| DataError::Source { path: name(), reason };
@@ -75,7 +119,7 @@ pub fn parse(bytes: &[u8], table: bool) -> Result<PictureList, String> {
         let path = line.trim_end();
         (!path.is_empty()).then(|| PictureListEntry { line: at + 1, path: path.to_owned(), label: None })
     };
-    Ok(PictureList { entries: lines.filter_map(entry).collect(), labelled: false })
+    Ok(PictureList { entries: lines.filter_map(entry).collect(), labelled: false, in_rows: false })
 }
 
 fn of_table(text: &str) -> Result<PictureList, String> {
@@ -95,7 +139,20 @@ fn of_table(text: &str) -> Result<PictureList, String> {
         let path = word(path)?.to_owned();
         Some(PictureListEntry { line, path, label: label.and_then(word).map(str::to_owned) })
     };
-    Ok(PictureList { entries: rows.into_iter().filter_map(entry).collect(), labelled: label.is_some() })
+    let entries = rows.into_iter().filter_map(entry).collect();
+    Ok(PictureList { entries, labelled: label.is_some(), in_rows: false })
+}
+
+/// Whether there is a file, a folder, or a picture in an archive at a path.
+pub fn is_there(path: &Path) -> bool {
+    files::exists(path) || is_member(path)
+}
+
+/// Whether a path is that of a file in an archive.
+pub fn is_member(path: &Path) -> bool {
+    archive::located(path).is_some_and(|(archive, name)| {
+        archive::listed(&archive).is_ok_and(|listing| listing.member(&name).is_some())
+    })
 }
 
 /// Where an entry of a list lies: relative ones are looked for from the list's folder.
@@ -103,14 +160,17 @@ pub fn place(list: &Path, written: &str) -> PathBuf {
     let folder = list.parent().unwrap_or(Path::new(""));
     let path = folder.join(written);
     // Lists from other systems have another stroke between folders.
-    if written.contains('\\') && !files::exists(&path) {
+    if written.contains('\\') && !is_there(&path) {
         let other = folder.join(written.replace('\\', "/"));
-        if files::exists(&other) {
+        if is_there(&other) {
             return other;
         }
     }
     path
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod parquet_tests;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

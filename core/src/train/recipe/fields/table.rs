@@ -273,7 +273,7 @@ const REST: &[RecipeField] = &[
     ),
     f(
         "data.path",
-        "A folder of pictures, a list (.txt, .csv), an archive (.tar, .zip, .parquet), an IDX file, or built-in pictures: `scenes`, `scenes:easy`, `scenes:varied`, `procedural`; several as `[\"A\", \"B\"]`, in shares as `[\"A*0.7\", \"procedural*0.3\"]`",
+        "A folder of pictures, a list (.txt, .csv, .parquet with a column `path` or `key`), an archive (.tar, .zip, .parquet with pictures), an IDX file, or built-in pictures: `scenes`, `scenes:easy`, `scenes:varied`, `procedural`; several as `[\"A\", \"B\"]`, in shares as `[\"A*0.7\", \"procedural*0.3\"]`",
         "",
         0.0,
         0.0,

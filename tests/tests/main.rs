@@ -5,6 +5,7 @@ mod bench;
 mod channels;
 mod comparing;
 mod corrupted;
+mod curating;
 mod data_folders;
 mod docs;
 mod features;

@@ -20,6 +20,7 @@ const FLOORS: [(&str, &str); 17] = [
     ("dinoscope-model", "core/model"),
     ("dinoscope-weights", "core/weights"),
     ("dinoscope-eval", "core/eval"),
+    ("dinoscope-curate", "core/curate"),
     ("dinoscope-core", "core"),
     ("dinoscope-raster", "app/raster"),
     ("dinoscope", "app"),

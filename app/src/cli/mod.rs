@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod config;
+mod curate;
 mod demo;
 mod devices;
 mod distill;
@@ -20,7 +21,7 @@ mod train;
 mod verify;
 mod weights;
 
-use terminal::{device_note, history, json, progress, runtime_folder, status};
+use terminal::{device_note, history, interrupt, json, progress, runtime_folder, status};
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -91,6 +92,9 @@ enum CliCommand {
     /// Evaluate features on labelled pictures.
     #[command(subcommand)]
     Eval(eval::EvalCommand),
+    /// From a heap of pictures to a data set: features once, copies, tables that are trained from.
+    #[command(subcommand)]
+    Curate(curate::CurateCommand),
     /// Look into, verify, convert and download weights.
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
@@ -178,6 +182,7 @@ fn carry_out(command: CliCommand) -> anyhow::Result<CliExitStatus> {
         CliCommand::Follow(arguments) => follow::run(&arguments),
         CliCommand::Compare(arguments) => compare::run(&arguments),
         CliCommand::Eval(command) => eval::run(command),
+        CliCommand::Curate(command) => curate::run(command),
         CliCommand::Weights(command) => weights::run(command),
         CliCommand::Bench(arguments) => bench::run(arguments).map(CliExitStatus::from),
         CliCommand::Devices(arguments) => devices::run(arguments).map(CliExitStatus::from),
@@ -210,6 +215,7 @@ fn is_mistake(error: &anyhow::Error) -> bool {
     use dinoscope_core::weights::WeightsError;
     use dinoscope_core::{data::DataError, device::DeviceError, engine::EngineError};
     use dinoscope_core::{train::RecipeError, train::checkpoint::CheckpointError, train::run::RunError};
+    use dinoscope_curate::CurateError;
     error.chain().any(|cause| {
         cause.is::<UsageError>()
             || cause.is::<RecipeError>()
@@ -221,6 +227,10 @@ fn is_mistake(error: &anyhow::Error) -> bool {
             || cause.is::<WeightInitError>()
             || cause.is::<ArchiveError>()
             || cause.is::<dinoscope_mpi::MpiError>()
+            || matches!(
+                cause.downcast_ref::<CurateError>(),
+                Some(CurateError::Data(_) | CurateError::Unfit { .. } | CurateError::Option(_))
+            )
             || matches!(cause.downcast_ref::<WindowError>(), Some(WindowError::NoDisplay(_)))
             || matches!(cause.downcast_ref::<BenchError>(), Some(BenchError::Mistake(_)))
             || matches!(

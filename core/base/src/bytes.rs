@@ -25,6 +25,34 @@ pub fn part(done: u64, total: Option<u64>) -> String {
     }
 }
 
+/// A size as a person writes it: `2GB`, `500 MB`, `1.5GiB`, `4096`.
+///
+/// # Errors
+/// What was expected.
+pub fn parse(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let scale: f64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" | "k" => 1e3,
+        "mb" | "m" => 1e6,
+        "gb" | "g" => 1e9,
+        "tb" | "t" => 1e12,
+        "kib" => f64::from(1u32 << 10),
+        "mib" => f64::from(1u32 << 20),
+        "gib" => f64::from(1u32 << 30),
+        "tib" => 1024.0 * f64::from(1u32 << 30),
+        _ => f64::NAN,
+    };
+    let size = number.parse::<f64>().map(|number| number * scale).unwrap_or(f64::NAN);
+    if size.is_finite() {
+        Ok(size as u64)
+    } else {
+        Err(format!("{text} is no size: give one such as 500MB or 2GB"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +81,21 @@ mod tests {
         assert_eq!(sizes.map(shown), wanted);
         assert_eq!(part(12_000_000, Some(88_283_115)), "12 MB of 88 MB");
         assert_eq!(part(512, None), "512 B");
+    }
+
+    #[test]
+    fn what_a_person_writes_is_read() {
+        for (text, size) in [
+            ("2GB", 2_000_000_000),
+            (" 500 mb", 500_000_000),
+            ("1.5GiB", 3 << 29),
+            ("4096", 4096),
+            ("7k", 7000),
+        ] {
+            assert_eq!(parse(text), Ok(size), "{text}");
+        }
+        for text in ["", "GB", "2XB", "-1GB", "1.2.3GB"] {
+            assert!(parse(text).is_err_and(|said| said.contains("500MB")), "{text}");
+        }
     }
 }

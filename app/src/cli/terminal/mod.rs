@@ -5,6 +5,7 @@
 
 pub(super) mod device_note;
 pub(super) mod history;
+pub(super) mod interrupt;
 pub(super) mod json;
 pub(super) mod progress;
 pub(super) mod runtime_folder;

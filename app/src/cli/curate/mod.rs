@@ -1,0 +1,43 @@
+//! `dinoscope curate`: from a heap of pictures to a data set, in steps that each leave a Parquet file.
+
+mod balance;
+mod copies;
+mod embed;
+
+use anyhow::Result;
+use dinoscope_curate::CurateError;
+
+use super::status::CliExitStatus;
+use super::terminal::note;
+
+/// From a heap of pictures to a data set.
+#[derive(clap::Subcommand)]
+pub enum CurateCommand {
+    /// Features, hashes and quality of every picture, once: DIR/embed.parquet.
+    ///
+    /// Features are kept by the content of files: a second run, one that was stopped or one over a heap that has grown does
+    /// only what is missing.
+    Embed(embed::EmbedArgs),
+    /// Which pictures are copies of each other, and of each the one that stays: DIR/copies.parquet.
+    Copies(copies::CopiesArgs),
+    /// As many pictures as are wanted, drawn evenly over what there is: DIR/balance.parquet.
+    ///
+    /// Clusters of clusters of features, of which each gives its share: what there is much of does not drown the rest.
+    Balance(balance::BalanceArgs),
+}
+
+/// Carries out a step.
+pub fn run(command: CurateCommand) -> Result<CliExitStatus> {
+    let done = match command {
+        CurateCommand::Embed(arguments) => embed::run(&arguments),
+        CurateCommand::Copies(arguments) => copies::run(&arguments),
+        CurateCommand::Balance(arguments) => balance::run(&arguments),
+    };
+    match done {
+        Err(error) if error.chain().any(|e| matches!(e.downcast_ref(), Some(CurateError::Stopped))) => {
+            note!("stopped: what was done is kept, and the same command goes on");
+            Ok(CliExitStatus::Interrupted)
+        }
+        done => done,
+    }
+}

@@ -1,0 +1,374 @@
+//! The first step: every picture of a heap through a backbone, once.
+//!
+//! Threads read files, tell by their bytes which are known, decode the others and measure them; the model takes views in
+//! batches. What is finished is written in parts, so that a step that was stopped, or one over a heap that has grown, does
+//! only what is missing.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use burn::tensor::Device;
+use dinoscope_base::device::block_on;
+use dinoscope_base::files;
+use dinoscope_data::augment::eval_view;
+use dinoscope_data::decode::depth::IntensityRange;
+use dinoscope_data::decode::{decode_bytes_as, file_bytes};
+use dinoscope_data::source::gathered::{SourceOptions, gather};
+use dinoscope_data::{Picture, archive};
+use dinoscope_model::Vit;
+use dinoscope_model::features::{ImageFeatureSpec, reason};
+use half::f16;
+use sha2::{Digest, Sha256};
+
+use crate::features::{ContentDigest, FeatureOrigin, FeatureStore, StoredPicture, from_hex, hex};
+use crate::table::{CuratedPicture, CurationTable};
+use crate::{CurateError, Heard, picture};
+
+/// Most threads that decode: each has a whole picture in memory.
+const THREADS: usize = 8;
+
+/// What is embedded, and how.
+#[derive(Clone, Debug)]
+pub struct EmbedOptions {
+    /// Folders, lists, archives, patterns.
+    pub places: Vec<PathBuf>,
+    /// The folder of curation.
+    pub out: PathBuf,
+    /// The name of the table there.
+    pub table: String,
+    /// Pictures that pass through the model at once.
+    pub batch: usize,
+    /// Pictures of a part: what is lost at most where the program is killed.
+    pub part: usize,
+    /// Black and white of files of more than 8 bits.
+    pub range: IntensityRange,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EmbedSummary {
+    /// Rows of the table.
+    pub pictures: usize,
+    /// Contents that passed through the model now.
+    pub embedded: usize,
+    /// Pictures that can't be used, with reasons.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// A picture of the heap.
+struct HeapPicture {
+    path: PathBuf,
+    label: Option<String>,
+}
+
+/// What a thread has found out of a file.
+enum ReadPicture {
+    /// Its content is known, or another thread is at it.
+    Known(ContentDigest),
+    /// It is new; a view where it can be used.
+    New(StoredPicture, Option<Picture>),
+    /// The file can't be read.
+    Lost(String),
+}
+
+/// Embeds what is new in a heap and writes its table.
+///
+/// # Errors
+/// When the heap holds no pictures, the folder holds features of other weights, the device or a file fails, or whoever
+/// listens says stop; all that was embedded is kept then.
+pub fn embed(
+    backbone: &Vit,
+    device: &Device,
+    origin: &FeatureOrigin,
+    options: &EmbedOptions,
+    heard: Heard<'_>,
+) -> Result<EmbedSummary, CurateError> {
+    let heap = heap(&options.places)?;
+    let mut store = FeatureStore::with_origin(&options.out, origin)?;
+    let table = options.out.join(&options.table);
+    let before = if files::exists(&table) { CurationTable::read(&table)? } else { CurationTable::default() };
+    let before: HashMap<&str, &CuratedPicture> =
+        before.rows.iter().map(|row| (row.key.as_str(), row)).collect();
+    let keys: Vec<String> = heap.iter().map(|picture| key(&picture.path)).collect();
+    let stamps: Vec<String> = heap.iter().map(|picture| stamp(&picture.path)).collect();
+    // As long as length and time of a file stay, so does its content.
+    let unchanged = |i: usize| {
+        let row = before.get(keys[i].as_str()).filter(|row| row.stamp.as_ref() == Some(&stamps[i]))?;
+        from_hex(row.digest.as_ref()?).filter(|digest| store.picture(digest).is_some())
+    };
+    let mut found: Vec<Option<Result<ContentDigest, String>>> =
+        (0..heap.len()).map(|i| unchanged(i).map(Ok)).collect();
+    let todo: Vec<usize> = (0..heap.len()).filter(|i| found[*i].is_none()).collect();
+    let claimed: Mutex<HashSet<ContentDigest>> = Mutex::new(store.digests().copied().collect());
+
+    let mut work = EmbedWork {
+        backbone,
+        device,
+        store: &mut store,
+        options,
+        waiting: Vec::new(),
+        ready: Vec::new(),
+        rows: Vec::new(),
+        embedded: 0,
+    };
+    let paths: Vec<&Path> = todo.iter().map(|i| heap[*i].path.as_path()).collect();
+    let size = origin.size;
+    let ended = std::thread::scope(|scope| {
+        let (claimed, paths) = (&claimed, &paths);
+        let read = move |path: &Path| look(path, size, options.range, claimed);
+        let ahead = read_ahead(scope, paths, read)?;
+        for (turn, i) in todo.iter().enumerate() {
+            let lost = || CurateError::Option("a thread that reads pictures has ended".to_owned());
+            let threads = ahead.len();
+            let picture = ahead[turn % threads].recv().map_err(|_| lost())?;
+            found[*i] = Some(match picture {
+                ReadPicture::Known(digest) => Ok(digest),
+                ReadPicture::Lost(why) => Err(why),
+                ReadPicture::New(about, view) => {
+                    let digest = about.digest;
+                    work.add(about, view)?;
+                    Ok(digest)
+                }
+            });
+            if !heard(heap.len() - todo.len() + turn + 1, heap.len(), &keys[*i]) {
+                return Err(CurateError::Stopped);
+            }
+        }
+        Ok(())
+    });
+    // What has passed through the model is kept, however it ended.
+    let kept = if ended.is_ok() { work.finish() } else { work.write() };
+    let embedded = work.embedded;
+    ended.and(kept)?;
+
+    let mut rows = Vec::with_capacity(heap.len());
+    let mut unreadable = Vec::new();
+    for (((picture, key), stamp), found) in heap.iter().zip(keys).zip(stamps).zip(found) {
+        let row = row(&store, picture, key, stamp, found);
+        if let Some(why) = &row.unreadable {
+            unreadable.push((row.key.clone(), why.clone()));
+        }
+        rows.push(row);
+    }
+    let made = format!("embed with {}, views of {} pixels", origin.weights, origin.size);
+    let pictures = rows.len();
+    CurationTable { rows, from: None, made: Some(made) }.write(&table)?;
+    Ok(EmbedSummary { pictures, embedded, unreadable })
+}
+
+/// The pictures of some places, each once.
+fn heap(places: &[PathBuf]) -> Result<Vec<HeapPicture>, CurateError> {
+    let how = SourceOptions { labels: true, ..SourceOptions::default() };
+    let mut seen = HashSet::new();
+    let mut heap = Vec::new();
+    for opened in gather(places, how)? {
+        let name = opened.name.clone();
+        let source = opened.whole(how).source;
+        for i in 0..source.len() {
+            let path = source.file(i).ok_or_else(|| {
+                CurateError::Option(format!(
+                    "{name} has pictures that are no files of their own: curation takes folders, lists and archives"
+                ))
+            })?;
+            let label = source.label(i).and_then(|label| source.classes().get(label).cloned());
+            if seen.insert(path.clone()) {
+                heap.push(HeapPicture { path, label });
+            }
+        }
+    }
+    Ok(heap)
+}
+
+/// What a picture is called in tables: its path from the root of the disk, so that tables may lie anywhere.
+pub(crate) fn key(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}
+
+/// What a file is known by without reading it; what is in an archive changes with that.
+fn stamp(path: &Path) -> String {
+    let file = archive::located(path).map_or_else(|| path.to_owned(), |(archive, _)| archive);
+    let Ok(about) = std::fs::metadata(file) else { return "missing".to_owned() };
+    let time = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    format!("{} {}", about.len(), time.unwrap_or_default().as_nanos())
+}
+
+/// Reads a file, and decodes and measures it if nobody has.
+fn look(
+    path: &Path,
+    size: usize,
+    range: IntensityRange,
+    claimed: &Mutex<HashSet<ContentDigest>>,
+) -> ReadPicture {
+    let bytes = match file_bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return ReadPicture::Lost(reason(&error)),
+    };
+    let digest: ContentDigest = Sha256::digest(&bytes).into();
+    if !claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(digest) {
+        return ReadPicture::Known(digest);
+    }
+    let about = StoredPicture { digest, ..StoredPicture::default() };
+    match decode_bytes_as(&path.display().to_string(), &bytes, range.into()) {
+        Err(error) => ReadPicture::New(StoredPicture { unreadable: Some(reason(&error)), ..about }, None),
+        Ok(decoded) => {
+            let quality = picture::quality(&decoded.picture);
+            let about = StoredPicture {
+                hash: picture::perceptual_hash(&decoded.picture),
+                size: (decoded.size.0 as u32, decoded.size.1 as u32),
+                blur: quality.blur,
+                darkness: quality.darkness,
+                ..about
+            };
+            ReadPicture::New(about, Some(eval_view(&decoded.picture, size)))
+        }
+    }
+}
+
+/// Threads that each read every n-th path, a few ahead of who takes them; they end when nobody does any more.
+fn read_ahead<'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    paths: &'scope [&'scope Path],
+    read: impl Fn(&Path) -> ReadPicture + Copy + Send + 'scope,
+) -> Result<Vec<Receiver<ReadPicture>>, CurateError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = cores.min(THREADS).min(paths.len());
+    let start = |first: usize| {
+        let (sender, ready) = sync_channel(2);
+        let work = move || {
+            for path in paths.iter().skip(first).step_by(count) {
+                if sender.send(read(path)).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name(format!("curation {first}"))
+            .spawn_scoped(scope, work)
+            .map(|_| ready)
+            .map_err(|error| CurateError::Option(format!("can't start a thread: {error}")))
+    };
+    (0..count).map(start).collect()
+}
+
+/// Pictures on their way through the model and onto the disk.
+struct EmbedWork<'a> {
+    backbone: &'a Vit,
+    device: &'a Device,
+    store: &'a mut FeatureStore,
+    options: &'a EmbedOptions,
+    /// Not yet through the model.
+    waiting: Vec<(StoredPicture, Picture)>,
+    /// Through it, and not yet on the disk.
+    ready: Vec<StoredPicture>,
+    /// Their features.
+    rows: Vec<f16>,
+    embedded: usize,
+}
+
+impl EmbedWork<'_> {
+    fn add(&mut self, about: StoredPicture, view: Option<Picture>) -> Result<(), CurateError> {
+        let dim = self.store.origin.dim;
+        match view {
+            Some(view) => self.waiting.push((about, view)),
+            None => {
+                self.ready.push(about);
+                self.rows.extend(std::iter::repeat_n(f16::ZERO, dim));
+            }
+        }
+        if self.waiting.len() >= self.options.batch.max(1) {
+            self.pass()?;
+        }
+        if self.ready.len() >= self.options.part.max(1) { self.write() } else { Ok(()) }
+    }
+
+    /// What waits, through the model.
+    fn pass(&mut self) -> Result<(), CurateError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let (about, views): (Vec<StoredPicture>, Vec<Picture>) =
+            std::mem::take(&mut self.waiting).into_iter().unzip();
+        let dim = self.store.origin.dim;
+        let passed =
+            dinoscope_model::features::embed(self.backbone, &views, ImageFeatureSpec::CLS, self.device);
+        let features = block_on(passed).map_err(|error| CurateError::Device(error.to_string()))?;
+        self.embedded += views.len();
+        for (mut about, row) in about.into_iter().zip(features.chunks_exact(dim)) {
+            match normalised(row) {
+                Some(row) => self.rows.extend(row),
+                None => {
+                    about.unreadable =
+                        Some("its features are no finite numbers with these weights".to_owned());
+                    self.rows.extend(std::iter::repeat_n(f16::ZERO, dim));
+                }
+            }
+            self.ready.push(about);
+        }
+        Ok(())
+    }
+
+    /// What is ready, onto the disk.
+    fn write(&mut self) -> Result<(), CurateError> {
+        let (ready, rows) = (std::mem::take(&mut self.ready), std::mem::take(&mut self.rows));
+        self.store.add(&ready, &rows)
+    }
+
+    fn finish(&mut self) -> Result<(), CurateError> {
+        self.pass()?;
+        self.write()
+    }
+}
+
+/// A row of length 1 in half precision; `None` where it has no direction.
+pub(crate) fn normalised(row: &[f32]) -> Option<Vec<f16>> {
+    let length = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+    let whole = length.is_finite() && length > 1e-12;
+    whole.then(|| row.iter().map(|v| f16::from_f64(f64::from(*v) / length)).collect())
+}
+
+/// A row of the table.
+fn row(
+    store: &FeatureStore,
+    picture: &HeapPicture,
+    key: String,
+    stamp: String,
+    found: Option<Result<ContentDigest, String>>,
+) -> CuratedPicture {
+    let row =
+        CuratedPicture { key, label: picture.label.clone(), stamp: Some(stamp), ..CuratedPicture::default() };
+    let lost = |row: CuratedPicture, why: String| CuratedPicture {
+        kept: Some(false),
+        why: Some("it can't be read".to_owned()),
+        unreadable: Some(why),
+        ..row
+    };
+    let digest = match found {
+        Some(Ok(digest)) => digest,
+        Some(Err(why)) => return lost(row, why),
+        None => return lost(row, "it was not looked at".to_owned()),
+    };
+    let row = CuratedPicture { digest: Some(hex(&digest)), ..row };
+    let Some(about) = store.picture(&digest) else {
+        return lost(row, "its features are not there".to_owned());
+    };
+    if let Some(why) = &about.unreadable {
+        return lost(row, why.clone());
+    }
+    let (width, height) = about.size;
+    CuratedPicture {
+        hash: about.hash.map(|hash| format!("{hash:016x}")),
+        width: Some(i64::from(width)),
+        height: Some(i64::from(height)),
+        aspect: Some(width as f32 / height.max(1) as f32),
+        blur: Some(about.blur),
+        darkness: Some(about.darkness),
+        ..row
+    }
+}
+
+#[cfg(test)]
+#[path = "embed_tests.rs"]
+mod tests;

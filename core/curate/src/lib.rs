@@ -1,0 +1,35 @@
+//! From a heap of pictures to a data set, in steps that each leave a Parquet file: features once, copies, balance,
+//! retrieval, and a report of what each step took and left. Nothing is ever deleted.
+//!
+//! Source: DINOv2 (Oquab et al. 2023), section 3 and appendix A, for copies and retrieval; "Automatic Data Curation for
+//! Self-Supervised Learning" (Vo et al. 2024) for the balance.
+
+mod balance;
+mod contents;
+mod copies;
+mod embed;
+mod error;
+mod features;
+mod nearest;
+mod picture;
+mod table;
+
+pub use balance::{BalanceOptions, BalanceSummary, ClusterDraw, balance};
+pub use copies::{CopiesOptions, CopiesSummary, copies};
+pub use embed::{EmbedOptions, EmbedSummary, embed};
+pub use error::{CurateError, Heard};
+pub use features::{FeatureOrigin, FeatureStore, StoredPicture};
+pub use nearest::{BlockPlan, FeatureRows, Neighbour, SearchOptions, SearchShape, nearest};
+pub use table::{CuratedPicture, CurationTable};
+
+/// Files of a folder of curation.
+pub mod names {
+    /// The rows that [`embed`](crate::embed()) leaves.
+    pub const EMBED: &str = "embed.parquet";
+    /// Of the folder that copies are looked for against.
+    pub const AGAINST: &str = "against.parquet";
+    /// The rows that the search for copies leaves.
+    pub const COPIES: &str = "copies.parquet";
+    /// The rows that the balance leaves.
+    pub const BALANCE: &str = "balance.parquet";
+}

@@ -135,6 +135,23 @@ fn copies_of_known_pictures_are_found_and_the_rest_is_trained_from() {
     let stays = |row: &&CuratedPicture| row.kept == Some(true);
     let kept: Vec<&CuratedPicture> = rows.iter().filter(stays).collect();
     assert!(kept.iter().all(|row| row.width >= Some(64)) && kept.len() < 2 * pairs);
+    // As many as are wanted of those, and those that resemble what one has.
+    let counted = |words: &[&str], table: &str| {
+        let said: Value = serde_json::from_str(ok(root, words).lines().last().unwrap()).unwrap();
+        (said, dinoscope_curate::CurationTable::read(&root.join("set").join(table)).unwrap().kept())
+    };
+    let (said, drawn) = counted(
+        &["curate", "balance", "set", "--target", "20", "--clusters", "12,3", "--json"],
+        "balance.parquet",
+    );
+    assert_eq!((said["drawn"].as_u64(), drawn), (Some(20), 20), "{said}");
+    let query = ["curate", "retrieve", "set", "--query", "heap/blur", "--device", "cpu", "--json"];
+    let (said, found) = counted(&query, "retrieve.parquet");
+    assert_eq!(said["found"].as_u64(), Some(found as u64), "{said}");
+    assert_eq!(said["queries"].as_u64().unwrap() * 4, said["collisions"].as_u64().unwrap() + found as u64);
+    let by_cluster = [&query[..], &["--clusters", "6", "--least", "1", "--each", "5"]].concat();
+    let (said, found) = counted(&by_cluster, "retrieve.parquet");
+    assert!(found > 0 && found <= 30 && said["clusters"].as_u64() > Some(0), "{said}");
     // What is left is a collection like any other.
     let trained = [
         &["train", "nano", "--data", "set/copies.parquet", "--out", "run", "--device", "cpu"][..],

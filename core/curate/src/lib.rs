@@ -12,6 +12,7 @@ mod error;
 mod features;
 mod nearest;
 mod picture;
+mod retrieve;
 mod table;
 
 pub use balance::{BalanceOptions, BalanceSummary, ClusterDraw, balance};
@@ -20,6 +21,7 @@ pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use error::{CurateError, Heard};
 pub use features::{FeatureOrigin, FeatureStore, StoredPicture};
 pub use nearest::{BlockPlan, FeatureRows, Neighbour, SearchOptions, SearchShape, nearest};
+pub use retrieve::{RetrievalMethod, RetrievalOptions, RetrievalSummary, retrieve};
 pub use table::{CuratedPicture, CurationTable};
 
 /// Files of a folder of curation.
@@ -32,4 +34,8 @@ pub mod names {
     pub const COPIES: &str = "copies.parquet";
     /// The rows that the balance leaves.
     pub const BALANCE: &str = "balance.parquet";
+    /// Of the pictures whose like is looked for.
+    pub const QUERIES: &str = "queries.parquet";
+    /// The rows that retrieval leaves.
+    pub const RETRIEVE: &str = "retrieve.parquet";
 }

@@ -3,6 +3,7 @@
 mod balance;
 mod copies;
 mod embed;
+mod retrieve;
 
 use anyhow::Result;
 use dinoscope_curate::CurateError;
@@ -24,6 +25,8 @@ pub enum CurateCommand {
     ///
     /// Clusters of clusters of features, of which each gives its share: what there is much of does not drown the rest.
     Balance(balance::BalanceArgs),
+    /// Pictures that resemble those of a collection you have: DIR/retrieve.parquet.
+    Retrieve(retrieve::RetrieveArgs),
 }
 
 /// Carries out a step.
@@ -32,6 +35,7 @@ pub fn run(command: CurateCommand) -> Result<CliExitStatus> {
         CurateCommand::Embed(arguments) => embed::run(&arguments),
         CurateCommand::Copies(arguments) => copies::run(&arguments),
         CurateCommand::Balance(arguments) => balance::run(&arguments),
+        CurateCommand::Retrieve(arguments) => retrieve::run(&arguments),
     };
     match done {
         Err(error) if error.chain().any(|e| matches!(e.downcast_ref(), Some(CurateError::Stopped))) => {

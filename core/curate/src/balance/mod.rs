@@ -4,7 +4,7 @@
 //! and so on; at each level clusters are found again among the rows closest to each centre (resampling), which spreads them evenly
 //! over what there is. From the coarsest level down each cluster gives its share of the target ([`sampling::shares`]).
 
-mod k_means;
+pub(crate) mod k_means;
 mod levels;
 mod sampling;
 

@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn plain(width: usize, height: usize, value: u8) -> Picture {
-        Picture { width, height, rgb: vec![value; width * height * 3] }
+        Picture::of_rgb(width, height, vec![value; width * height * 3])
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
                 (128.0 + 100.0 * c(u, x) * c(v, y)).round() as u8
             };
             let rgb = (0..32 * 32).flat_map(|i| [value(i % 32, i / 32); 3]).collect();
-            let hash = perceptual_hash(&Picture { width: 32, height: 32, rgb }).unwrap();
+            let hash = perceptual_hash(&Picture::of_rgb(32, 32, rgb)).unwrap();
             assert!(hash >> ((v - 1) * 8 + u - 1) & 1 == 1, "{u} {v}: {hash:x}");
         }
     }
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn areas_are_averaged_at_any_size() {
-        let picture = Picture { width: 3, height: 1, rgb: vec![0, 0, 0, 90, 90, 90, 240, 240, 240] };
+        let picture = Picture::of_rgb(3, 1, vec![0, 0, 0, 90, 90, 90, 240, 240, 240]);
         let near = |got: Vec<f32>, want: &[f32]| got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-3);
         assert!(near(lightness(&picture, 2, 1), &[30.0, 190.0]));
         assert!(near(lightness(&picture, 6, 2)[..6].to_vec(), &[0.0, 0.0, 90.0, 90.0, 240.0, 240.0]));

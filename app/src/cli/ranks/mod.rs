@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use dinoscope_core::device::{DeviceChoice, adapters};
@@ -15,6 +16,10 @@ use dinoscope_mpi::MpiWorld;
 
 use super::status::CliExitStatus;
 use super::terminal::{self, Verbosity, note, warning};
+
+/// Between a rank's last words and the end of all: launchers read them from a pipe, and MPICH's throws away what it has not
+/// read when the job is aborted.
+const BEFORE_ABORT: Duration = Duration::from_millis(1000);
 
 /// The processes of this command.
 static JOINED: OnceLock<CliRanks> = OnceLock::new();
@@ -150,6 +155,8 @@ pub fn leave(outcome: Result<CliExitStatus, (anyhow::Error, CliExitStatus)>) -> 
                 joined.world.leave();
             } else {
                 warning!("dinoscope: {}: {}", joined.group.place(), super::chain(&error));
+                // What a launcher has not passed on by the end of the processes is lost.
+                std::thread::sleep(BEFORE_ABORT);
                 joined.world.abort(status as i32);
             }
             status.into()

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -126,6 +127,13 @@ impl CurationTable {
     /// # Errors
     /// When the file can't be read, or is no table with a column `key`.
     pub fn read(path: &Path) -> Result<Self, CurateError> {
+        // A fault of the reader is one of the file.
+        catch_unwind(AssertUnwindSafe(|| Self::read_whole(path))).unwrap_or_else(|_| {
+            Err(CurateError::unfit(path, "the file is damaged: its parts do not fit together"))
+        })
+    }
+
+    fn read_whole(path: &Path) -> Result<Self, CurateError> {
         let file = File::open(path).map_err(CurateError::file(path))?;
         let damaged = |error: ParquetError| {
             CurateError::unfit(path, format!("this is no table of curation, or a damaged one: {error}"))

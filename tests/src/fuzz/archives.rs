@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use dinoscope_core::data::archive;
+use dinoscope_core::data::source::listed;
+use dinoscope_curate::{CuratedPicture, CurationTable};
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 use super::mutate::FuzzMutator;
@@ -26,6 +28,11 @@ pub const TARGETS: &[FuzzTarget] = &[
         name: "parquet",
         reads: "pictures in a Parquet file",
         open: |folder| Ok(Box::new(ArchiveReader::new(folder, "parquet")?)),
+    },
+    FuzzTarget {
+        name: "curation",
+        reads: "paths of pictures in a Parquet file",
+        open: |folder| Ok(Box::new(CurationReader::new(folder)?)),
     },
 ];
 
@@ -98,6 +105,43 @@ impl FuzzReader for ArchiveReader {
             }
         }
         Ok(())
+    }
+}
+
+/// A table of paths, as a list and as a step of curation reads it.
+struct CurationReader {
+    file: PathBuf,
+    valid: Vec<u8>,
+}
+
+impl CurationReader {
+    fn new(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let file = folder.join("table.parquet");
+        let row = |i: i64| CuratedPicture {
+            key: format!("owl/{i}.png"),
+            label: (i != 4).then(|| "owl".to_owned()),
+            component: Some(i),
+            similarity: Some(0.5),
+            kept: [None, Some(true), Some(false)][i as usize % 3],
+            ..CuratedPicture::default()
+        };
+        let table = CurationTable { rows: (0..9).map(row).collect(), from: Some("x".to_owned()), made: None };
+        table.write(&file)?;
+        Ok(Self { valid: fs::read(&file)?, file })
+    }
+}
+
+impl FuzzReader for CurationReader {
+    fn corpus(&self) -> Vec<Vec<u8>> {
+        vec![self.valid.clone()]
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<(), String> {
+        fs::write(&self.file, bytes).map_err(told)?;
+        // Two readers of one file: what one refuses the other may take.
+        let list = listed::read(&self.file).map(|_| ()).map_err(told);
+        CurationTable::read(&self.file).map(|_| ()).map_err(told).and(list)
     }
 }
 

@@ -69,6 +69,15 @@ pub fn mpi(here: &Here) -> Result<Option<PathBuf>> {
     let folder = here.target.join("mpich");
     if !folder.join("lib/libmpi_abi.so.1").is_file() {
         println!("installing mpich from PyPI into {}", folder.display());
+        // Debian has what makes virtual environments in a package of its own.
+        let makes_venvs = |python: &PathBuf| {
+            let asked =
+                Command::new(python).args(["-c", "import ensurepip, venv"]).stderr(Stdio::null()).status();
+            asked.is_ok_and(|status| status.success())
+        };
+        if which("python3").filter(makes_venvs).is_none() {
+            debian(here, &["python3", "python3-venv"], "Python with venv")?;
+        }
         let python = which("python3").context("no Python on the PATH, which installs MPICH")?;
         venv(&python, &folder)?;
         run::run(here.command(folder.join("bin/python")).args(["-m", "pip", "install", "--quiet", MPICH]))?;

@@ -169,11 +169,12 @@ fn a_model_of_colours_becomes_one_of_grey_with_the_same_features() {
     let none = of("0");
     let refused = run(dir, &["features", "grey.png", "--weights", &none, "--npy", "--out", "none"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no number of channels"));
-    let back = run(dir, &["weights", "convert", "grey.safetensors#channels=3", "x.safetensors"]);
+    let back =
+        run(dir, &["weights", "convert", "grey.safetensors#channels=3", "x.safetensors", "--to", "official"]);
     assert!(String::from_utf8_lossy(&back.stderr).contains("only a model of three colours"));
 
     // With opacity a model of four sees what lies beneath.
-    ok(dir, &["weights", "convert", &of("4"), "four.safetensors"]);
+    ok(dir, &["weights", "convert", &of("4"), "four.safetensors", "--to", "official"]);
     image::RgbaImage::from_fn(48, 40, |x, y| Rgba([level(x, y), level(y, x), 90, level(y, y)]))
         .save(dir.join("seen.png"))
         .unwrap();

@@ -15,11 +15,20 @@ function next(video, event) {
   });
 }
 
-/** Goes to a time. */
+/** Milliseconds that a frame may take to be drawn after a video has got to it; the same frame again is not drawn once more. */
+const DRAWN = 50;
+
+/** Goes to a time, and waits for its frame. */
 async function seek(video, time) {
-  const there = next(video, 'seeked');
+  const sought = next(video, 'seeked');
+  const drawn = new Promise((done) => {
+    video.requestVideoFrameCallback?.(done);
+  });
   video.currentTime = time;
-  await there;
+  await sought;
+  await Promise.race([drawn, new Promise((done) => {
+    setTimeout(done, DRAWN);
+  })]);
 }
 
 /** Seconds that it lasts. What a browser has recorded itself does not say so until one has been at its end. */

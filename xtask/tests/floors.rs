@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Packages from the ground up, each with its folder; a package uses those before it alone.
-const FLOORS: [(&str, &str); 17] = [
+const FLOORS: [(&str, &str); 18] = [
     ("dinoscope-assets", "assets"),
     ("dinoscope-testing", "core/testing"),
     ("dinoscope-mpi", "core/mpi"),

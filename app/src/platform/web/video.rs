@@ -24,7 +24,7 @@ pub fn is_video(path: &Path) -> bool {
 /// # Errors
 /// The browser can't play it.
 pub async fn frames(path: &Path, side: usize, most: usize) -> Result<ReducedFrames, DataError> {
-    let refused = |reason: String| DataError::Decode { name: path.display().to_string(), reason };
+    let refused = |reason: String| DataError::Source { path: path.display().to_string(), reason };
     let host = host::get().ok_or_else(|| refused("the page is gone".to_owned()))?;
     let asked = host.video_frames(&path.to_string_lossy(), side as u32, most as u32);
     let told = JsFuture::from(asked).await.map_err(|thrown| refused(host::words(&thrown)))?;

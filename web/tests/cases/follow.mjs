@@ -107,7 +107,7 @@ async function video(stage, server, folder) {
   await click(page, /^large frame/);
   const found = await shows(page, (now) => now.follow.places.length === looked.follow.frames, 'the place in each of them');
   const [first, last] = [found.follow.places[0], found.follow.places.at(-1)];
-  check('a place is followed through a video', first[1][0] - last[1][0] > 40 && last[2], [first, last]);
+  check('a place is followed through a video', first[1][0] - last[1][0] > 0.15 && last[2], [first, last]);
   await stage.shoot(page, 'follow-video');
   check('no error in the console of a video', errors.length === 0, errors);
 }

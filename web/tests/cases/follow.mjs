@@ -59,30 +59,51 @@ async function animation(stage, server, folder) {
   check('no error in the console', errors.length === 0, errors);
 }
 
-/** A second of a bright square that goes from the middle into a corner, as the browser itself records it. */
+/**
+ * A second of a bright square that goes from the middle into a corner, as the browser itself records it: once more where a busy
+ * browser has recorded a canvas that was not drawn yet.
+ */
 function recorded(page) {
   return page.evaluate(async () => {
     const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
     const context = canvas.getContext('2d');
-    const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: 'video/webm' });
-    const parts = [];
-    recorder.ondataavailable = (event) => parts.push(event.data);
-    const over = new Promise((done) => {
-      recorder.onstop = done;
-    });
-    recorder.start();
-    for (let at = 0; at < 30; at += 1) {
-      context.fillStyle = '#203040';
-      context.fillRect(0, 0, 320, 240);
-      context.fillStyle = '#ffe060';
-      context.fillRect(128 - 4 * at, 88 - 2 * at, 64, 64);
-      await new Promise((done) => {
-        setTimeout(done, 33);
+    const record = async () => {
+      const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: 'video/webm' });
+      const parts = [];
+      recorder.ondataavailable = (event) => parts.push(event.data);
+      const over = new Promise((done) => {
+        recorder.onstop = done;
       });
+      recorder.start();
+      for (let at = 0; at < 30; at += 1) {
+        context.fillStyle = '#203040';
+        context.fillRect(0, 0, 320, 240);
+        context.fillStyle = '#ffe060';
+        context.fillRect(128 - 4 * at, 88 - 2 * at, 64, 64);
+        await new Promise((done) => {
+          setTimeout(done, 33);
+        });
+      }
+      recorder.stop();
+      await over;
+      return new Blob(parts);
+    };
+    const isDrawn = async (film) => {
+      const video = Object.assign(document.createElement('video'), { muted: true, src: URL.createObjectURL(film) });
+      const shown = new Promise((done) => {
+        video.requestVideoFrameCallback(done);
+      });
+      await video.play();
+      await shown;
+      const small = new OffscreenCanvas(32, 24).getContext('2d');
+      small.drawImage(video, 0, 0, 32, 24);
+      return small.getImageData(16, 12, 1, 1).data[0] > 100;
+    };
+    let film = await record();
+    for (let tries = 0; tries < 4 && !await isDrawn(film); tries += 1) {
+      film = await record();
     }
-    recorder.stop();
-    await over;
-    return [...new Uint8Array(await new Blob(parts).arrayBuffer())];
+    return [...new Uint8Array(await film.arrayBuffer())];
   });
 }
 

@@ -36,7 +36,6 @@ pub fn with_opacity(rgba: &[u8], width: usize, height: usize) -> Result<Picture,
     from_rgba(rgba, width, height)?;
     let planes: Vec<Vec<u8>> =
         (0..4).map(|channel| rgba.iter().skip(channel).step_by(4).copied().collect()).collect();
-    let planes: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
     Ok(Picture::of_planes(width, height, &planes))
 }
 

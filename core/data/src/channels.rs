@@ -89,10 +89,7 @@ fn tables(statistics: &ChannelStatistics) -> ByteTables {
 /// an opacity of 255 behind it. Other channels can't be made up: `None`.
 pub fn fitted(picture: &Picture, channels: usize) -> Option<Cow<'_, Picture>> {
     let plane = |channel| picture.channel(channel).collect::<Vec<u8>>();
-    let of = |planes: &[Vec<u8>]| {
-        let planes: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
-        Picture::of_planes(picture.width, picture.height, &planes)
-    };
+    let of = |planes: &[Vec<u8>]| Picture::of_planes(picture.width, picture.height, planes);
     let opaque = || vec![255; picture.width * picture.height];
     let made = match (picture.channels, channels) {
         (have, wanted) if have == wanted => return Some(Cow::Borrowed(picture)),

@@ -37,9 +37,9 @@ impl Picture {
     }
 
     /// A picture of any number of channels, from `width * height` bytes of each.
-    pub fn of_planes(width: usize, height: usize, planes: &[&[u8]]) -> Self {
+    pub fn of_planes<P: AsRef<[u8]>>(width: usize, height: usize, planes: &[P]) -> Self {
         let layers: Vec<Vec<u8>> = match planes {
-            [grey] => vec![grey.iter().flat_map(|value| [*value; RGB]).collect()],
+            [grey] => vec![grey.as_ref().iter().flat_map(|value| [*value; RGB]).collect()],
             _ => planes.chunks(RGB).map(|planes| interleaved(planes, width * height)).collect(),
         };
         let mut layers = layers.into_iter();
@@ -74,10 +74,10 @@ impl Picture {
 }
 
 /// Up to three planes with their values side by side.
-fn interleaved(planes: &[&[u8]], pixels: usize) -> Vec<u8> {
+fn interleaved<P: AsRef<[u8]>>(planes: &[P], pixels: usize) -> Vec<u8> {
     let mut out = vec![0; RGB * pixels];
     for (channel, plane) in planes.iter().enumerate() {
-        for (to, from) in out.iter_mut().skip(channel).step_by(RGB).zip(*plane) {
+        for (to, from) in out.iter_mut().skip(channel).step_by(RGB).zip(plane.as_ref()) {
             *to = *from;
         }
     }

@@ -15,7 +15,6 @@ mod run_inputs;
 pub mod runs;
 pub mod storage;
 pub mod tasks;
-mod video;
 mod workers;
 
 /// Whether files have paths that a person knows and types, and folders can be written into.

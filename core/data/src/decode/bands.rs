@@ -76,7 +76,7 @@ fn usual(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPictu
     drop(room);
     let planes: Vec<Vec<u8>> =
         (0..channels).map(|c| samples.iter().skip(c).step_by(channels).copied().collect()).collect();
-    Ok(DecodedPicture { picture: of_planes((width, height), &planes), size: (width, height), depth })
+    Ok(DecodedPicture { picture: Picture::of_planes(width, height, &planes), size: (width, height), depth })
 }
 
 /// A TIFF file: the bands of all its pages behind each other. One page of one, three or four bands is read as ever.
@@ -147,7 +147,7 @@ fn pages(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPictu
         return usual_tiff(bytes, options, most);
     }
     let (planes, depth) = levels(&bands, kind, options.range);
-    let picture = of_planes((size.0 as usize, size.1 as usize), &planes);
+    let picture = Picture::of_planes(size.0 as usize, size.1 as usize, &planes);
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let (width, height) = (picture.width as u32, picture.height as u32);
     let turned = picture.map_layers(|layer| {
@@ -205,7 +205,7 @@ fn array(bytes: &[u8], options: DecodeOptions, most: u64) -> Result<DecodedPictu
         .collect();
     let (planes, depth) = levels(&bands, kind, options.range);
     drop(room);
-    Ok(DecodedPicture { picture: of_planes((width, height), &planes), size: (width, height), depth })
+    Ok(DecodedPicture { picture: Picture::of_planes(width, height, &planes), size: (width, height), depth })
 }
 
 /// The numbers of an array.
@@ -267,10 +267,6 @@ fn levels(
     let level = |value: &f32| depth.level(if real(*value) { f64::from(*value) } else { f64::NAN });
     let planes = bands.iter().map(|band| band.iter().map(level).collect()).collect();
     (planes, (kind != SampleKind::Bytes).then_some(depth))
-}
-
-fn of_planes((width, height): (usize, usize), planes: &[Vec<u8>]) -> Picture {
-    Picture::of_planes(width, height, &planes.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

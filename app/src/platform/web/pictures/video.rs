@@ -8,7 +8,7 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen_futures::JsFuture;
 
-use super::host;
+use super::super::host;
 
 /// File name extensions of videos, in lower case.
 pub const EXTENSIONS: [&str; 6] = ["mp4", "m4v", "webm", "mov", "mkv", "ogv"];

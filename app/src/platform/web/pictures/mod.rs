@@ -1,5 +1,7 @@
 //! Decoding and drawing pictures: in a worker, for a large photograph takes longer than many frames.
 
+mod video;
+
 use std::path::Path;
 use std::rc::Rc;
 
@@ -8,7 +10,6 @@ use dinoscope_core::data::decode::{DecodeOptions, DecodedPicture};
 use dinoscope_core::data::{DataError, Picture, archive};
 use dinoscope_core::files::{self, FileChange};
 
-use super::video;
 use super::workers::{WorkerClient, WorkerSlot};
 use crate::wire::{WorkerRequest, WorkerResponse};
 

@@ -116,6 +116,15 @@ fn a_model_of_five_channels_learns_goes_on_and_looks() {
         &["eval", "knn", "--weights", "run", "--data", "scenes", "--device", "cpu", "--limit", "20"],
     );
     assert!(String::from_utf8_lossy(&drawn.stderr).contains("5 channels"));
+    for command in [
+        &["curate", "embed", "p", "--out", "set", "--weights", "run"][..],
+        &["follow", "colours.png", "--at", "9,9", "--weights", "run", "--out", "track"],
+        &["compare", "colours.png", "--weights", "run", "--against", "starter"],
+    ] {
+        let refused = run(dir, command);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("5 channels"), "{command:?}: {said}");
+    }
 }
 
 #[test]

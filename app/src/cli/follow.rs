@@ -100,6 +100,7 @@ pub fn run(arguments: &FollowArgs) -> Result<CliExitStatus> {
     let _products = load::products_on(arguments.matmul_precision, &chosen).scope();
     let weights = load::with_part(&arguments.weights, arguments.part.as_deref(), arguments.heads);
     let backbone = load::backbone(&weights, &chosen.device, arguments.json)?;
+    load::colours_alone(backbone.config.channels(), "follow", "name a model of colours")?;
     let frames = arguments.out.join("frames");
     std::fs::create_dir_all(&frames)
         .map_err(|e| UsageError(format!("can't make the folder {}: {e}", frames.display())))?;

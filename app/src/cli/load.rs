@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::terminal::{note, out};
-use super::{device_note, ranks, settings};
-use anyhow::Result;
+use super::{UsageError, device_note, ranks, settings};
+use anyhow::{Result, bail};
 use dinoscope_core::burn::tensor::Device;
+use dinoscope_core::data::RGB;
 use dinoscope_core::device::{DeviceChoice, SelectedDevice, choose};
 use dinoscope_core::explore::{self, ModelSource};
 use dinoscope_core::fused::MatmulPrecision;
-use dinoscope_core::model::Vit;
+use dinoscope_core::model::{Vit, VitConfig};
 use dinoscope_core::train::{Recipe, ResolvedRecipe};
 use dinoscope_core::weights::HEADS_UNKNOWN;
 
@@ -67,6 +68,26 @@ pub fn products_on(asked: MatmulPrecision, chosen: &SelectedDevice) -> MatmulPre
         if on_gpu { "a GPU does not multiply in it here" } else { "this processor has no bf16 products" };
     note!("--matmul-precision bf16: {why}; f32 it is");
     MatmulPrecision::F32
+}
+
+/// `--size N`, or the side of what positions are stored for, at most 224 pixels; a multiple of the patch.
+pub fn crop_side(asked: Option<usize>, config: &VitConfig) -> Result<usize> {
+    let size = asked.unwrap_or_else(|| config.side().min(224 / config.patch * config.patch));
+    if size == 0 || !size.is_multiple_of(config.patch) {
+        let patch = config.patch;
+        bail!(UsageError(format!("--size {size} is not a multiple of the model's patch of {patch}")));
+    }
+    Ok(size)
+}
+
+/// Fails where pictures are colours and can't be made into the channels that a model takes.
+pub fn colours_alone(channels: usize, what: &str, way_out: &str) -> Result<()> {
+    if matches!(channels, 1 | RGB | 4) {
+        return Ok(());
+    }
+    bail!(UsageError(format!(
+        "{what}: pictures have colours here, and the model takes {channels} channels; {way_out}"
+    )))
 }
 
 /// `--heads N`.

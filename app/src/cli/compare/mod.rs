@@ -75,6 +75,7 @@ struct ComparedBackbone {
 impl ComparedBackbone {
     fn open(named: &Path, arguments: &CompareArgs, device: &Device) -> Result<Self> {
         let backbone = load::backbone(named, device, arguments.json)?;
+        load::colours_alone(backbone.config.channels(), "compare", "name models of colours")?;
         let resolution = arguments.resolution.unwrap_or(backbone.config.view_side());
         Ok(Self { name: load::source(named).to_string(), backbone, resolution })
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::device::{SelectedDevice, block_on};
 use dinoscope_core::eval::cache::digest;
@@ -10,10 +10,10 @@ use dinoscope_core::model::Vit;
 use dinoscope_curate::{EmbedOptions, EmbedSummary, FeatureOrigin, FeatureStore, embed, names};
 
 use crate::cli::interrupt::StopFlag;
+use crate::cli::load;
 use crate::cli::progress::CliProgress;
 use crate::cli::status::{CliExitStatus, FailedInputs};
 use crate::cli::terminal::{note, out};
-use crate::cli::{UsageError, load};
 
 /// Pictures between two savings.
 pub const SAVE_EVERY: usize = 512;
@@ -80,13 +80,8 @@ impl EmbedModelArgs {
         let named = load::with_part(&self.weights, self.part.as_deref(), self.heads);
         let backbone = load::backbone(&named, &chosen.device, false)?;
         let config = &backbone.config;
-        let size = self.size.unwrap_or_else(|| config.side().min(224 / config.patch * config.patch));
-        if size == 0 || !size.is_multiple_of(config.patch) {
-            bail!(UsageError(format!(
-                "--size {size} is not a multiple of the model's patch of {}",
-                config.patch
-            )));
-        }
+        load::colours_alone(config.channels(), "curate", "name a model of colours")?;
+        let size = load::crop_side(self.size, config)?;
         let digest = block_on(digest(&backbone))?;
         let origin = FeatureOrigin {
             weights: load::lasting_name(&named)?,

@@ -109,13 +109,7 @@ impl EvalModelArgs {
         let weights = load::with_part(&self.weights, self.part.as_deref(), self.heads);
         let backbone = load::backbone(&weights, &chosen.device, false)?;
         let config = &backbone.config;
-        let size = self.size.unwrap_or_else(|| config.side().min(224 / config.patch * config.patch));
-        if size == 0 || !size.is_multiple_of(config.patch) {
-            bail!(UsageError(format!(
-                "--size {size} is not a multiple of the model's patch of {}",
-                config.patch
-            )));
-        }
+        let size = load::crop_side(self.size, config)?;
         let cache = match &self.cache {
             _ if self.no_cache => FeatureDiskCache::off(),
             Some(folder) => FeatureDiskCache::in_folder(folder, FeatureDiskCache::LIMIT),

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use dinoscope_core::data::RGB;
 use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::data::source::builtin::BuiltinPictures;
@@ -13,7 +12,7 @@ use dinoscope_core::data::source::scenes::SceneKind;
 use dinoscope_core::eval::dense::{DenseTrainingOptions, default_window};
 
 use super::data::{LoadedEvalModel, builtin};
-use crate::cli::UsageError;
+use crate::cli::{UsageError, load};
 
 /// Pictures with a truth for every pixel.
 #[derive(clap::Args)]
@@ -46,7 +45,7 @@ impl DenseDataArgs {
         (seed, channels): (u64, usize),
     ) -> Result<DenseSplit> {
         if let Some(kind) = self.scenes()? {
-            colours_alone(channels)?;
+            load::colours_alone(channels, "--data scenes", "name a folder")?;
             let (train, test) = (self.limit.unwrap_or(SCENES.0), self.limit_test.unwrap_or(SCENES.1));
             return Ok(DenseSplit::scenes(kind, train, test, side));
         }
@@ -73,16 +72,6 @@ impl DenseDataArgs {
             None => Ok(None),
         }
     }
-}
-
-/// Fails for a model whose pictures can't be made of colours, as the program draws them.
-pub fn colours_alone(channels: usize) -> Result<()> {
-    if matches!(channels, 1 | RGB | 4) {
-        return Ok(());
-    }
-    bail!(UsageError(format!(
-        "--data scenes: they have colours, and the model takes {channels} channels; name a folder"
-    )))
 }
 
 /// How a head learns.

@@ -6,8 +6,8 @@ use dinoscope_core::eval::catalogue::{EvalTask, EvaluationKind};
 use dinoscope_core::eval::follow::FollowTask;
 
 use super::data::EvalModelArgs;
-use super::dense::colours_alone;
 use super::show::{EvalOutputArgs, show};
+use crate::cli::load;
 use crate::cli::status::CliExitStatus;
 
 /// Following.
@@ -47,7 +47,7 @@ const SCENES: u32 = 24;
 pub fn run(arguments: &FollowEvalArgs) -> Result<CliExitStatus> {
     let FollowEvalArgs { model, output, .. } = arguments;
     let opened = model.open(output.json)?;
-    colours_alone(opened.channels())?;
+    load::colours_alone(opened.channels(), "--data scenes", "name a model of colours")?;
     let scenes =
         MovingScenes::of_evaluation(arguments.kind, arguments.scenes as usize, arguments.frames as usize);
     let task = FollowTask {

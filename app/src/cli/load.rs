@@ -6,7 +6,7 @@ use super::terminal::{note, out};
 use super::{UsageError, device_note, ranks, settings};
 use anyhow::{Result, bail};
 use dinoscope_core::burn::tensor::Device;
-use dinoscope_core::data::RGB;
+use dinoscope_core::data::channels::takes_colours;
 use dinoscope_core::device::{DeviceChoice, SelectedDevice, choose};
 use dinoscope_core::explore::{self, ModelSource};
 use dinoscope_core::fused::MatmulPrecision;
@@ -82,7 +82,7 @@ pub fn crop_side(asked: Option<usize>, config: &VitConfig) -> Result<usize> {
 
 /// Fails where pictures are colours and can't be made into the channels that a model takes.
 pub fn colours_alone(channels: usize, what: &str, way_out: &str) -> Result<()> {
-    if matches!(channels, 1 | RGB | 4) {
+    if takes_colours(channels) {
         return Ok(());
     }
     bail!(UsageError(format!(

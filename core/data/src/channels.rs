@@ -85,6 +85,11 @@ fn tables(statistics: &ChannelStatistics) -> ByteTables {
     statistics.mean.iter().zip(&statistics.deviation).map(of).collect()
 }
 
+/// Whether pictures of colours can be made into so many channels: grey, colours, colours with an opacity ([`fitted`]).
+pub fn takes_colours(channels: usize) -> bool {
+    matches!(channels, 1 | RGB | 4)
+}
+
 /// A picture as one of so many channels, where that can be: grey as colours, colours as grey (ITU-R 601 luma), either with
 /// an opacity of 255 behind it. Other channels can't be made up: `None`.
 pub fn fitted(picture: &Picture, channels: usize) -> Option<Cow<'_, Picture>> {
@@ -128,6 +133,14 @@ pub fn misfit(have: usize, wanted: usize) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_that_take_colours_are_those_that_a_picture_of_colours_fits() {
+        let picture = Picture::of_rgb(2, 1, vec![9, 8, 7, 6, 5, 4]);
+        for channels in 1..=64 {
+            assert_eq!(takes_colours(channels), fitted(&picture, channels).is_some(), "{channels}");
+        }
+    }
 
     #[test]
     fn grey_colours_and_opacity_become_each_other() {

@@ -5,6 +5,7 @@ pub(super) mod preloaded;
 
 use std::path::Path;
 
+use dinoscope_core::data::channels::takes_colours;
 use dinoscope_core::data::decode::DecodeOptions;
 use dinoscope_core::data::source::LabelledSplit;
 use dinoscope_core::data::source::datasets::PublicDataset;
@@ -40,7 +41,7 @@ pub fn open_data(
     let decode = DecodeOptions { channels, ..DecodeOptions::default() };
     let (train_limit, test_limit) = setup.limits();
     if setup.is_scenes() {
-        if !matches!(channels, 1 | RGB | 4) {
+        if !takes_colours(channels) {
             return Err(format!(
                 "Scenes have colours, and the model takes {channels} channels: choose a folder of such pictures."
             ));

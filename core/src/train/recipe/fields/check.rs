@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::{field, near};
+use crate::data::channels::takes_colours;
 use crate::data::source::builtin::BuiltinPictures;
 use crate::data::source::datasets::PublicDataset;
 use crate::data::source::dense::DepthUnit;
@@ -207,7 +208,7 @@ fn check_channels(r: &Recipe) -> Result<(), RecipeError> {
         return Err(range("data.normalize", &r.data.normalize.to_string(), &allowed));
     }
     // What is drawn has colours, which can become grey, or get an opacity.
-    if matches!(channels, 1 | 3 | 4) {
+    if takes_colours(channels) {
         return Ok(());
     }
     let value = channels.to_string();

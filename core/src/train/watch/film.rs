@@ -166,7 +166,7 @@ pub fn export_pngs(
     Ok(())
 }
 
-fn writing(path: &Path, source: std::io::Error) -> AnalysisError {
+pub(super) fn writing(path: &Path, source: std::io::Error) -> AnalysisError {
     AnalysisError::Write { path: path.display().to_string(), source }
 }
 
@@ -186,7 +186,7 @@ impl TimelapseCanvas {
             let (w, h) = dimensions(path)?;
             (width, height) = (width.max(w), height.max(h));
         }
-        Self::fitting(width as usize, height as usize, max_side)
+        Self::fitting(width, height, max_side)
     }
 
     /// Room for frames of this size.
@@ -225,12 +225,13 @@ impl TimelapseCanvas {
 }
 
 /// Width and height of a picture, without its pixels.
-fn dimensions(path: &Path) -> Result<(u32, u32), DataError> {
+pub(super) fn dimensions(path: &Path) -> Result<(usize, usize), DataError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|source| DataError::Read { path: name.clone(), source })?;
     let reader = ImageReader::new(BufReader::new(file)).with_guessed_format();
     let found = reader.map_err(ImageError::from).and_then(ImageReader::into_dimensions);
-    found.map_err(|e| DataError::Decode { name, reason: e.to_string() })
+    let sides = found.map_err(|e| DataError::Decode { name, reason: e.to_string() })?;
+    Ok((sides.0 as usize, sides.1 as usize))
 }
 
 #[cfg(test)]

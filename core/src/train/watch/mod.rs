@@ -1,5 +1,6 @@
 //! The watched pictures of a run: their PCA and attention as features form.
 
+pub mod beside;
 pub mod film;
 pub mod neighbours;
 pub mod probes;

@@ -28,7 +28,7 @@ pub struct WatchPcaBasis {
 
 impl WatchPcaBasis {
     /// Those of a look at `views`.
-    pub(in crate::train) fn of(pca: Pca, views: &[Picture]) -> Self {
+    pub fn of(pca: Pca, views: &[Picture]) -> Self {
         Self { pca, faces: views.iter().map(colour_signature).collect() }
     }
 

@@ -180,7 +180,7 @@ fn a_second_model_that_can_not_be_had_leaves_the_first_alone() {
     settle(&mut window);
     press(&mut window, Role::Button, "Compare with…");
     press(&mut window, Role::Button, "A file of weights…");
-    give(&mut window, DialogPurpose::OpenWeights, &[Path::new("/nowhere/weights.pth")]);
+    give(&mut window, DialogPurpose::SecondWeights, &[Path::new("/nowhere/weights.pth")]);
     settle(&mut window);
     assert_eq!(snapshot(&window).compared, None);
     assert!(says("/nowhere/weights.pth")(&window), "{}", said(&window));
@@ -189,7 +189,7 @@ fn a_second_model_that_can_not_be_had_leaves_the_first_alone() {
     // A file that can be had is the second model's; the next that is asked for the first is the first's.
     press(&mut window, Role::Button, "Compare with…");
     press(&mut window, Role::Button, "A file of weights…");
-    give(&mut window, DialogPurpose::OpenWeights, &[&fixture("official_vit_reg4.pth")]);
+    give(&mut window, DialogPurpose::SecondWeights, &[&fixture("official_vit_reg4.pth")]);
     settle(&mut window);
     assert!(has(&window, Role::ComboBox, "Model B: official_vit_reg4.pth"), "{}", said(&window));
     press(&mut window, Role::ComboBox, "Model A: official_vit.pth");

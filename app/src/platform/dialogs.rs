@@ -24,6 +24,24 @@ pub enum DialogPurpose {
     OpenWeights,
     /// A run or a folder of weights.
     OpenRun,
+    /// A second model to compare with: a file.
+    SecondWeights,
+    /// A second model to compare with: a run or a folder.
+    SecondRun,
+    /// A model to show beside a run: a file.
+    BesideWeights,
+    /// A model to show beside a run: another run or a folder.
+    BesideRun,
+    /// Pictures to curate: a folder.
+    CuratedPictures,
+    /// A folder of curation: one that was filled, or a place for a new one.
+    CuratedSet,
+    /// Whose features are used to curate: a file.
+    CuratedWeights,
+    /// Whose features are used to curate: a run or a folder.
+    CuratedRun,
+    /// A picture whose like is looked for.
+    CuratedQuery,
     /// A run to show beside others.
     FollowRun,
     /// A folder to train on.
@@ -93,6 +111,12 @@ impl DialogPurpose {
             Self::FollowFrames => "Open frames or an animation",
             Self::FollowFolder => "Open a folder of frames",
             Self::OpenWeights => "Open weights",
+            Self::CuratedPictures => "A folder of pictures to curate",
+            Self::CuratedSet => "A set",
+            Self::CuratedWeights | Self::CuratedRun => "Weights whose features are used",
+            Self::CuratedQuery => "A picture to look for",
+            Self::SecondWeights | Self::SecondRun => "Weights to compare with",
+            Self::BesideWeights | Self::BesideRun => "Weights to show beside the run",
             Self::OpenRun | Self::FollowRun => "Open a run",
             Self::TrainingData => "A folder of pictures to train on",
             Self::BeginFile => "Weights to begin with",
@@ -116,13 +140,19 @@ impl DialogPurpose {
     /// Whether it is one folder that is asked for.
     pub fn wants_folder(self) -> bool {
         use DialogPurpose::{
-            BeginRun, EvaluatedFolder, EvaluatedRun, FollowFolder, FollowRun, OpenFolder, OpenRun,
-            RunsFolder, SaveFrames, SaveMasks, SaveResults, TrainingData,
+            BeginRun, BesideRun, CuratedPictures, CuratedRun, CuratedSet, EvaluatedFolder, EvaluatedRun,
+            FollowFolder, FollowRun, OpenFolder, OpenRun, RunsFolder, SaveFrames, SaveMasks, SaveResults,
+            SecondRun, TrainingData,
         };
         matches!(
             self,
             OpenFolder
                 | OpenRun
+                | SecondRun
+                | BesideRun
+                | CuratedPictures
+                | CuratedRun
+                | CuratedSet
                 | FollowRun
                 | TrainingData
                 | BeginRun
@@ -145,11 +175,23 @@ impl DialogPurpose {
             | Self::FollowFolder
             | Self::TrainingData
             | Self::EvaluatedFolder
+            | Self::CuratedPictures
+            | Self::CuratedQuery
             | Self::EvaluatedFile => "pictures",
-            Self::OpenWeights | Self::BeginFile | Self::EvaluatedWeights => "weights",
-            Self::OpenRun | Self::FollowRun | Self::BeginRun | Self::EvaluatedRun | Self::RunsFolder => {
-                "runs"
-            }
+            Self::OpenWeights
+            | Self::SecondWeights
+            | Self::BesideWeights
+            | Self::CuratedWeights
+            | Self::BeginFile
+            | Self::EvaluatedWeights => "weights",
+            Self::OpenRun
+            | Self::SecondRun
+            | Self::BesideRun
+            | Self::CuratedRun
+            | Self::FollowRun
+            | Self::BeginRun
+            | Self::EvaluatedRun
+            | Self::RunsFolder => "runs",
             Self::OpenRecipe | Self::SaveRecipe => "recipes",
             _ => "saved",
         }
@@ -162,11 +204,17 @@ impl DialogPurpose {
                 [&dinoscope_core::data::decode::EXTENSIONS[..], &["zip", "tar", "parquet"]].concat()
             }
             Self::FollowFrames => [&dinoscope_core::data::decode::EXTENSIONS[..], VIDEOS].concat(),
-            Self::OpenWeights | Self::BeginFile | Self::EvaluatedWeights => {
+            Self::OpenWeights
+            | Self::SecondWeights
+            | Self::BesideWeights
+            | Self::CuratedWeights
+            | Self::BeginFile
+            | Self::EvaluatedWeights => {
                 vec!["safetensors", "pth", "pt", "bin", "ckpt", "zip"]
             }
+            Self::CuratedQuery => dinoscope_core::data::decode::EXTENSIONS.to_vec(),
             Self::OpenRecipe => vec!["toml"],
-            Self::OpenRun | Self::FollowRun => vec!["zip"],
+            Self::OpenRun | Self::SecondRun | Self::BesideRun | Self::FollowRun => vec!["zip"],
             _ => Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ pub mod explore;
 pub mod kept;
 pub mod layout;
 pub mod log_pane;
+pub mod models;
 pub mod panels;
 pub mod path_dialog;
 pub mod settings_store;

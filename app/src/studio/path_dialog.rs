@@ -130,6 +130,9 @@ fn wanted(purpose: DialogPurpose) -> &'static str {
     match purpose {
         DialogPurpose::OpenPictures => "the path of a picture or folder",
         DialogPurpose::OpenRun
+        | DialogPurpose::SecondRun
+        | DialogPurpose::BesideRun
+        | DialogPurpose::CuratedRun
         | DialogPurpose::FollowRun
         | DialogPurpose::BeginRun
         | DialogPurpose::EvaluatedRun => "the path of a run or a folder of weights",
@@ -172,6 +175,10 @@ fn check(purpose: DialogPurpose, name: &str, text: &str) -> Result<PathBuf, Stri
         purpose,
         DialogPurpose::OpenPictures
             | DialogPurpose::OpenRun
+            | DialogPurpose::SecondRun
+            | DialogPurpose::BesideRun
+            | DialogPurpose::CuratedRun
+            | DialogPurpose::CuratedPictures
             | DialogPurpose::FollowRun
             | DialogPurpose::BeginRun
             | DialogPurpose::EvaluatedRun

@@ -1,6 +1,7 @@
 //! The training side, used by the names of its parts as a person or a screen reader would.
 
 mod begin;
+mod beside;
 mod from_file;
 mod look;
 mod own;

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StartupOptions;
 use super::app_context::AppContext;
+use super::models::DownloadedBytes;
 use super::settings_store::SettingsStore;
 use super::theme;
 use crate::platform::dialogs::DialogPurpose;
@@ -118,9 +119,6 @@ impl InspectionCache {
     }
 }
 
-/// Bytes of a download so far, and in all where known.
-type Bytes = (u64, Option<u64>);
-
 /// The exploring side of the studio.
 pub struct ExploreWorkspace {
     gallery: Gallery,
@@ -133,7 +131,7 @@ pub struct ExploreWorkspace {
     live: Option<camera_stream::CameraStream>,
     arrival: model_fetch::ModelFetchState,
     /// What was asked for and is not there yet, with bytes of its download.
-    opening: Option<(ModelSource, Option<Bytes>)>,
+    opening: Option<(ModelSource, Option<DownloadedBytes>)>,
     named: address::ModelAddresses,
     sample: sample::WelcomeSample,
     results: InspectionCache,
@@ -145,7 +143,6 @@ pub struct ExploreWorkspace {
     /// A second model beside the first.
     compared: Option<Box<compare::ComparedModel>>,
     /// Whether the weights that a dialog asks for are the second model's.
-    asked_for_second: bool,
     canvas: canvas::ImageViewerState,
     hover: Option<PatchLocation>,
     pinned: Option<PatchLocation>,
@@ -189,7 +186,6 @@ impl ExploreWorkspace {
             fetched: HashMap::new(),
             painter: OverlayPainter::new(&app.drawing, app.wake.clone()),
             compared: None,
-            asked_for_second: false,
             canvas: canvas::ImageViewerState::default(),
             hover: None,
             pinned: None,
@@ -355,10 +351,12 @@ impl ExploreWorkspace {
         }
         for purpose in [DialogPurpose::OpenWeights, DialogPurpose::OpenRun] {
             if let Some(path) = dialogs.answer(purpose).and_then(|paths| paths.into_iter().next()) {
-                match std::mem::take(&mut self.asked_for_second) {
-                    true => self.compare_with(app, ModelSource::Path(path)),
-                    false => self.use_model(app, ModelSource::Path(path)),
-                }
+                self.use_model(app, ModelSource::Path(path));
+            }
+        }
+        for purpose in [DialogPurpose::SecondWeights, DialogPurpose::SecondRun] {
+            if let Some(path) = dialogs.answer(purpose).and_then(|paths| paths.into_iter().next()) {
+                self.compare_with(app, ModelSource::Path(path));
             }
         }
     }

@@ -12,6 +12,7 @@ use super::draft::RecipeDraft;
 use super::follow::FollowedRun;
 use super::session::{RunLaunchPlan, RunLocation, TrainSession};
 use super::state::{RunPhase, RunView};
+use super::watched::beside::BesideModel;
 use super::{RunSelection, TrainBanner, TrainWorkspace, words};
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::{names, runs};
@@ -59,6 +60,8 @@ pub enum TrainAction {
     Focus(RunSelection),
     /// Asks the person for something.
     Ask(DialogPurpose, String),
+    /// Shows what this model sees beside the run.
+    ShowBeside(ModelSource),
     /// Puts the message away.
     Dismiss,
     /// Looks for runs again.
@@ -98,6 +101,7 @@ impl TrainWorkspace {
             }
             TrainAction::Focus(focus) => self.set_focus(focus),
             TrainAction::Ask(purpose, name) => app.dialogs.ask(purpose, &name),
+            TrainAction::ShowBeside(source) => self.show_beside(source),
             TrainAction::Dismiss => self.banner = None,
             TrainAction::Pack(folder) => self.pack(app, folder),
             TrainAction::Preset(name) => {
@@ -114,6 +118,13 @@ impl TrainWorkspace {
             TrainAction::UseRecipe => self.of_run.let_go(),
             TrainAction::OwnRecipe => self.back_to_mine(),
             TrainAction::LookForRuns => self.shelf.look(&self.root.path(), &self.wake),
+        }
+    }
+
+    /// Shows what another model sees in the watched pictures, beside the run.
+    pub fn show_beside(&mut self, source: ModelSource) {
+        if let Some(run) = self.focused_folder() {
+            self.watched.beside = Some(BesideModel::new(source, run));
         }
     }
 
@@ -273,10 +284,15 @@ impl TrainWorkspace {
             self.save_recipe(app, file);
         }
         if let Some(file) = one(DialogPurpose::SaveFilm) {
-            self.watched.export.write_gif(self.focused_folder(), file, &self.wake);
+            let beside = self.watched.beside_for_film();
+            self.watched.export.write_gif(self.focused_folder(), file, beside, &self.wake);
         }
         if let Some(folder) = one(DialogPurpose::SaveFrames) {
-            self.watched.export.copy_pictures(self.focused_folder(), folder, &self.wake);
+            let beside = self.watched.beside_for_film();
+            self.watched.export.copy_pictures(self.focused_folder(), folder, beside, &self.wake);
+        }
+        if let Some(path) = one(DialogPurpose::BesideWeights).or_else(|| one(DialogPurpose::BesideRun)) {
+            self.show_beside(ModelSource::Path(path));
         }
     }
 

@@ -44,6 +44,7 @@ use runs_folder::RunsFolderField;
 use session::{RunLocation, TrainSession};
 use state::RunView;
 use watched::WatchedPane;
+use watched::beside::BesideModel;
 
 use super::app_context::AppContext;
 use super::settings_store::SettingsStore;
@@ -82,6 +83,8 @@ pub struct TrainSnapshot {
     pub checkpoint: Option<u64>,
     /// What computes.
     pub device: String,
+    /// The model beside the run, once it has looked.
+    pub beside: Option<String>,
 }
 
 /// Which run the panels show.
@@ -245,6 +248,7 @@ impl TrainWorkspace {
         let seconds = ctx.input(|input| input.stable_dt);
         if let Some(seen) = seen(&self.own, &self.followed, &self.focus) {
             self.watched.play(seconds, &seen);
+            self.watched.beside_logic(app, &seen);
             if self.watched.timeline.plays() {
                 ctx.request_repaint();
             }
@@ -308,6 +312,12 @@ impl TrainWorkspace {
             pictures: view.pictures.iter().copied().collect(),
             checkpoint: view.newest_checkpoint().map(|(step, _)| step),
             device: view.device.clone(),
+            beside: self
+                .watched
+                .beside
+                .as_ref()
+                .filter(|beside| beside.sheet().is_some())
+                .map(|b| b.name.clone()),
         })
     }
 
@@ -328,7 +338,8 @@ impl TrainWorkspace {
     /// Whether what will be drawn is still on its way.
     pub fn busy(&self) -> bool {
         // A run makes new pictures all the time: only those that somebody waits for count.
-        let pictures = !self.going() && self.watched.sheet_cache.busy();
+        let beside = self.watched.beside.as_ref().is_some_and(BesideModel::busy);
+        let pictures = !self.going() && (self.watched.sheet_cache.busy() || beside);
         self.until.is_some()
             || pictures
             || self.recipe.given.busy()

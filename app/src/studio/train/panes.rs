@@ -73,9 +73,9 @@ impl TrainWorkspace {
     }
 
     /// The watched pictures and the timeline.
-    pub fn watched_ui(&mut self, ui: &mut egui::Ui, _: &mut AppContext) {
+    pub fn watched_ui(&mut self, ui: &mut egui::Ui, app: &mut AppContext) {
         let seen = seen(&self.own, &self.followed, &self.focus);
-        self.watched.ui(ui, seen.as_ref(), &mut self.actions);
+        self.watched.ui(ui, seen.as_ref(), app, &mut self.actions);
     }
 
     /// Losses and schedules.

@@ -12,25 +12,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dinoscope_core::analysis::agreement::PatchAgreement;
-use dinoscope_core::explore::{
-    ExplorerHandle, ModelInfo, ModelSource, PictureId, PictureInspection, ViewQuery,
-};
+use dinoscope_core::explore::{ModelSource, PictureId, PictureInspection, ViewQuery};
 use egui::Vec2;
 
 use super::paint::OverlayPainter;
 use super::settings::ExploreSettings;
 use super::{InspectionCache, PatchLocation};
-use crate::platform::explorer;
 use crate::studio::app_context::{AppContext, RenderBackend};
-use arrival::OtherArrival;
+use crate::studio::models::second_model::SecondModel;
 use figures::{AgreementKey, ComparisonWorker};
 
 /// The second model, with all that belongs to it alone.
 pub struct ComparedModel {
-    explorer: ExplorerHandle,
+    second: SecondModel,
     painter: OverlayPainter,
-    arrival: OtherArrival,
-    model: Option<Arc<ModelInfo>>,
     /// How one looks, as this model can.
     shape: ExploreSettings,
     /// Its head whose attention shows; the mean of all without.
@@ -59,10 +54,8 @@ impl ComparedModel {
     /// Nobody looks yet.
     fn new(app: &AppContext, settings: &ExploreSettings) -> Self {
         Self {
-            explorer: explorer::start_beside(&app.devices.chosen, app.devices.draws, &app.wake),
+            second: SecondModel::new(app),
             painter: OverlayPainter::new(&RenderBackend::default(), app.wake.clone()),
-            arrival: OtherArrival::default(),
-            model: None,
             shape: settings.clone(),
             head: None,
             results: InspectionCache::default(),
@@ -77,11 +70,6 @@ impl ComparedModel {
             hover_at: None,
             pinned_at: None,
         }
-    }
-
-    /// What a person knows it by: the one that is on its way, else the one that looks.
-    fn name(&self) -> String {
-        self.arrival.shown().map_or_else(String::new, ToString::to_string)
     }
 
     /// Forgets all that was seen and made: another model looks, or somewhere else.
@@ -109,7 +97,7 @@ impl super::ExploreWorkspace {
 
     /// What the second model is, for who opens a window or keeps the settings.
     pub fn compared_source(&self) -> Option<ModelSource> {
-        self.compared.as_ref().and_then(|other| other.arrival.shown().cloned())
+        self.compared.as_ref().and_then(|other| other.second.source().cloned())
     }
 }
 

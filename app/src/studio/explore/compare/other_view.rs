@@ -26,7 +26,7 @@ impl ExploreWorkspace {
             ui.interact(place, ui.scope_id().with(("second model", name)), Sense::click_and_drag());
         response.widget_info(|| {
             let title = self.gallery.item(id).map_or(String::new(), |item| item.name.clone());
-            let model = self.compared.as_ref().map_or_else(String::new, |other| other.name());
+            let model = self.compared.as_ref().map_or_else(String::new, |other| other.second.name());
             let what = self.settings.panel.words();
             let text = format!("{name} as model B sees it, {model}: {title}, {what}");
             egui::WidgetInfo::labeled(egui::Role::Image, true, text)

@@ -2,20 +2,25 @@
 
 use dinoscope_core::analysis::PatchFeatures;
 use dinoscope_core::analysis::agreement::PATCH_NEIGHBOURS;
-use dinoscope_core::explore::{PatchTokens, PictureId};
+use dinoscope_core::explore::{ModelSource, PatchTokens, PictureId};
 use egui::vec2;
 
+use crate::platform::dialogs::DialogPurpose;
 use crate::studio::app_context::AppContext;
-use crate::studio::explore::model::{SourceChoice, config_words, heads_choice, source_menu};
+use crate::studio::explore::model::heads_choice;
 use crate::studio::explore::picture::colour_bar::{cosine, percent};
 use crate::studio::explore::snapshot::ComparisonSnapshot;
 use crate::studio::explore::view_pane::head_maps;
 use crate::studio::explore::{ExplorePanel, ExploreWorkspace, PatchLocation};
+use crate::studio::models::{config_words, source_menu};
 use crate::studio::theme::{self, icons, space};
 use crate::studio::widgets;
 
 const CKA: &str = "Linear CKA, debiased: whether both models find the same patches alike, and by how much. 1 is the same up to \
                    rotation and scale, 0 nothing in common.";
+
+/// What asks for a second model: a file, a run.
+const DIALOGS: [DialogPurpose; 2] = [DialogPurpose::SecondWeights, DialogPurpose::SecondRun];
 
 impl ExploreWorkspace {
     /// A button to begin with; then the second model's chooser, what is known about it, and the figures.
@@ -24,22 +29,20 @@ impl ExploreWorkspace {
         let chosen = match self.compares() {
             false => {
                 let button = widgets::button(ui, icons::SIDE_BY_SIDE, "Compare with…");
-                source_menu(&button, app)
+                source_menu(&button, app, DIALOGS)
             }
             true => self.other_chooser(ui, app),
         };
-        match chosen {
-            Some(SourceChoice::Model(source)) => self.compare_with(app, source),
-            Some(SourceChoice::Dialog) => self.asked_for_second = true,
-            None => {}
+        if let Some(source) = chosen {
+            self.compare_with(app, source);
         }
         if self.compares() {
             self.agreement_ui(ui);
         }
     }
 
-    fn other_chooser(&mut self, ui: &mut egui::Ui, app: &mut AppContext) -> Option<SourceChoice> {
-        let name = self.compared.as_ref().map_or_else(String::new, |other| other.name());
+    fn other_chooser(&mut self, ui: &mut egui::Ui, app: &mut AppContext) -> Option<ModelSource> {
+        let name = self.compared.as_ref().map_or_else(String::new, |other| other.second.name());
         let (chosen, closed) = ui
             .horizontal(|ui| {
                 let side = theme::button(ui);
@@ -52,7 +55,7 @@ impl ExploreWorkspace {
                 response.widget_info(|| {
                     egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Model B: {name}"))
                 });
-                let chosen = source_menu(&response, app);
+                let chosen = source_menu(&response, app, DIALOGS);
                 (chosen, widgets::icon_button(ui, icons::CLOSE, "Stop comparing").clicked())
             })
             .inner;
@@ -61,14 +64,14 @@ impl ExploreWorkspace {
             return None;
         }
         let other = self.compared.as_mut()?;
-        other.opening_ui(ui);
-        let info = other.model.clone()?;
+        other.second.opening_ui(ui);
+        let info = other.second.info.clone()?;
         widgets::hint(ui, &config_words(&info));
         for note in &info.notes {
             widgets::hint(ui, note);
         }
         let heads = heads_choice(ui, &info, "heads of the second model");
-        chosen.or(heads.map(SourceChoice::Model))
+        chosen.or(heads)
     }
 
     /// How far both agree: two figures that are always in the same places.
@@ -100,7 +103,7 @@ impl ExploreWorkspace {
         let Some(seen) = self.other_seen(chosen) else { return };
         let Some(other) = &mut self.compared else { return };
         ui.add_space(space::S);
-        widgets::hint(ui, &format!("B  {}", other.name()));
+        widgets::hint(ui, &format!("B  {}", other.second.name()));
         head_maps(ui, (chosen, &seen), &other.painter, &mut other.head, " of B");
     }
 
@@ -137,7 +140,7 @@ impl ExploreWorkspace {
         let here = self.gallery.chosen().and_then(agreed);
         let spot = |spot: Option<PatchLocation>| spot.and_then(|spot| self.beside_spot(spot));
         Some(ComparisonSnapshot {
-            opens: other.arrival.opens(),
+            opens: other.second.opens(),
             layers: other.painter.layers(),
             colours: other.painter.basis().map(|basis| basis.generation),
             matches: other.painter.matches.as_ref().map(|(_, found)| found.len()),

@@ -30,7 +30,7 @@ fn host(seen: &PictureInspection) -> Option<Arc<PatchFeatures>> {
 impl ExploreWorkspace {
     /// The way the second model looks at a picture at the moment.
     pub(super) fn other_way(&self, picture: PictureId) -> Option<ViewQuery> {
-        let other = self.compared.as_ref().filter(|other| other.model.is_some())?;
+        let other = self.compared.as_ref().filter(|other| other.second.info.is_some())?;
         let mut shape = other.shape.clone();
         shape.resolution = self.settings.resolution;
         // The same block where there is one: the last of both are the last.
@@ -110,7 +110,7 @@ impl ExploreWorkspace {
             && self.gallery.second().is_some()
             && other.failures.is_empty()
             && other.painter.matches.as_ref().map(|(key, _)| *key) != other.matching;
-        other.arrival.opens()
+        other.second.opens()
             || other.painter.busy()
             || other.computes()
             || matching
@@ -127,7 +127,7 @@ impl ExploreWorkspace {
         let wanted: Vec<_> = missing.into_iter().filter_map(|(id, way)| self.request(id, way)).collect();
         if let Some(other) = self.compared.as_mut().filter(|other| other.wanted != key) {
             other.wanted = key;
-            other.explorer.want(wanted);
+            other.second.want(wanted);
         }
         self.ask_to_turn();
         self.ask_for_agreement();
@@ -185,7 +185,7 @@ impl ExploreWorkspace {
         }
         let foreground = self.settings.foreground;
         let Some(other) = &mut self.compared else { return };
-        let generation = other.model.as_ref().map(|model| model.generation);
+        let generation = other.second.info.as_ref().map(|model| model.generation);
         let key = key_of((of_first, generation, ids, foreground));
         if other.turning != Some(key) && other.painter.basis().is_none_or(|basis| basis.key != key) {
             other.turning = Some(key);
@@ -195,7 +195,7 @@ impl ExploreWorkspace {
 
     /// What agreement of a picture is known by; nothing for the camera's, which changes faster than that.
     fn agreement_key(&self, picture: PictureId) -> Option<AgreementKey> {
-        let other = self.compared.as_ref()?.model.as_ref()?.generation;
+        let other = self.compared.as_ref()?.second.info.as_ref()?.generation;
         let way = self.other_way(picture)?;
         (self.newest(picture) == 0)
             .then(|| (picture, key_of((self.first_key(picture), other, way.resolution))))
@@ -254,7 +254,7 @@ impl ExploreWorkspace {
         let (Some(first), Some(second)) = (first, second) else { return };
         let way = self.other_way(a);
         let Some(other) = &mut self.compared else { return };
-        let key = key_of((other.model.as_ref().map(|model| model.generation), a, b, way));
+        let key = key_of((other.second.info.as_ref().map(|model| model.generation), a, b, way));
         if other.matching != Some(key) {
             other.matching = Some(key);
             other.painter.match_pictures(key, [first, second]);

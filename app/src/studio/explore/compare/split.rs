@@ -114,7 +114,7 @@ impl ExploreWorkspace {
         let (letter, name) = match side {
             ComparedSide::First => ("A", self.model_name()),
             ComparedSide::Second => {
-                ("B", self.compared.as_ref().map_or_else(String::new, |other| other.name()))
+                ("B", self.compared.as_ref().map_or_else(String::new, |other| other.second.name()))
             }
         };
         let t = theme::tokens(ui.ctx());

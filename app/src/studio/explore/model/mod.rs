@@ -11,10 +11,13 @@ use dinoscope_core::weights::{HEADS_UNKNOWN, PartOfName};
 
 use super::ExploreWorkspace;
 use crate::platform::dialogs::DialogPurpose;
-use crate::platform::{HAS_DISK, models};
 use crate::studio::app_context::AppContext;
+use crate::studio::models::{config_words, source_menu};
 use crate::studio::theme::{self, icons};
 use crate::studio::widgets;
+
+/// What asks for the model: a file, a run.
+const DIALOGS: [DialogPurpose; 2] = [DialogPurpose::OpenWeights, DialogPurpose::OpenRun];
 
 /// Whether a path that was dropped or pasted is a model and no picture.
 pub fn is_weights(path: &Path) -> bool {
@@ -44,10 +47,8 @@ impl ExploreWorkspace {
         response.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("{which}: {name}"))
         });
-        match source_menu(&response, app) {
-            Some(SourceChoice::Model(source)) => self.use_model(app, source),
-            Some(SourceChoice::Dialog) => self.asked_for_second = false,
-            None => {}
+        if let Some(source) = source_menu(&response, app, DIALOGS) {
+            self.use_model(app, source);
         }
         self.opening_ui(ui);
         if let Some(model) = &self.model {
@@ -62,64 +63,6 @@ impl ExploreWorkspace {
         }
         self.compared_pane(ui, app);
     }
-}
-
-/// What was chosen in a menu of models.
-pub(super) enum SourceChoice {
-    /// This one.
-    Model(ModelSource),
-    /// What a dialog will say.
-    Dialog,
-}
-
-/// A menu below a button with all that can look.
-pub(super) fn source_menu(button: &egui::Response, app: &AppContext) -> Option<SourceChoice> {
-    let mut chosen = None;
-    widgets::menu(button).show(|ui| {
-        ui.set_min_width(260.0);
-        // A key closes no menu by itself.
-        let entry = |ui: &mut egui::Ui, text: &str| {
-            let clicked = ui.button(text).clicked();
-            if clicked {
-                ui.close();
-            }
-            clicked
-        };
-        if entry(ui, "Starter weights") {
-            chosen = Some(SourceChoice::Model(ModelSource::Starter));
-        }
-        if entry(ui, "A file of weights…") {
-            app.dialogs.ask(DialogPurpose::OpenWeights, "");
-            chosen = Some(SourceChoice::Dialog);
-        }
-        if HAS_DISK && entry(ui, "A run or a folder of weights…") {
-            app.dialogs.ask(DialogPurpose::OpenRun, "");
-            chosen = Some(SourceChoice::Dialog);
-        }
-        ui.separator();
-        widgets::hint(ui, "Released by Meta AI, under its own licence");
-        for (name, state) in models::released() {
-            if entry(ui, &format!("{name}   {state}")) {
-                chosen = Some(SourceChoice::Model(ModelSource::Released(name)));
-            }
-        }
-    });
-    chosen
-}
-
-/// A model's sizes in words.
-pub(super) fn config_words(model: &ModelInfo) -> String {
-    let c = &model.config;
-    let registers = if c.registers > 0 { format!(", {} registers", c.registers) } else { String::new() };
-    let positions = if c.rope.is_some() { ", rotary positions" } else { "" };
-    format!(
-        "{:.1} M parameters, {} blocks, {} wide, {} heads, patch {}{registers}{positions}",
-        model.parameters as f64 / 1e6,
-        c.depth,
-        c.dim,
-        c.heads,
-        c.patch
-    )
 }
 
 /// The number of heads of a file that does not say it, to be said by who knows; the model with that number.

@@ -9,6 +9,7 @@ use crate::platform::model_download::{ModelDownload, ModelDownloadEvent};
 use crate::platform::{HAS_DISK, models};
 use crate::studio::app_context::AppContext;
 use crate::studio::explore::{ExploreWorkspace, InspectionCache};
+use crate::studio::models::so_far;
 use crate::studio::toasts::{ActionId, Toast};
 use crate::studio::widgets::{self, StatusTone};
 
@@ -44,24 +45,6 @@ impl ModelFetchState {
     /// Whether this is the file of a model that was just fetched.
     fn was_fetched(&self, source: &ModelSource) -> bool {
         self.fetched.as_ref().is_some_and(|fetched| *source == ModelSource::Path(fetched.path.clone()))
-    }
-}
-
-/// How far a download is, and what there is to say about it.
-pub(in crate::studio::explore) fn so_far(
-    bytes: Option<crate::studio::explore::Bytes>,
-    word: &str,
-) -> (Option<f32>, String) {
-    let (share, text) = match bytes {
-        None => (None, "opening…".to_owned()),
-        Some((done, total)) => {
-            (total.map(|total| done as f32 / total.max(1) as f32), dinoscope_core::bytes::part(done, total))
-        }
-    };
-    match (bytes, word) {
-        (_, "") => (share, text),
-        (None, word) => (None, word.to_owned()),
-        (Some(_), word) => (share, format!("{text}, {word}")),
     }
 }
 
@@ -242,19 +225,5 @@ impl ExploreWorkspace {
         let fetched = self.arrival.fetched.take_if(is_it)?;
         models::opened(&fetched.address, good);
         Some(fetched)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_far_it_is_and_what_is_wrong_stand_on_one_line() {
-        assert_eq!(so_far(None, ""), (None, "opening…".to_owned()));
-        let half = so_far(Some((44_000_000, Some(88_000_000))), "no answer for 8 s");
-        assert_eq!(half, (Some(0.5), "44 MB of 88 MB, no answer for 8 s".to_owned()));
-        assert_eq!(so_far(Some((44_000_000, None)), "").1, "44 MB");
-        assert_eq!(so_far(None, "no answer for 8 s").1, "no answer for 8 s");
     }
 }

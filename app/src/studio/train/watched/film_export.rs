@@ -1,10 +1,13 @@
 //! The past of the watched pictures as a film to hand on: a GIF, or its pictures one by one.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use dinoscope_core::data::Picture;
 use dinoscope_core::train::film::{export_gif, export_pngs, frames};
 use dinoscope_core::train::run::RunFolder;
 use dinoscope_core::train::watch::WatchFrameKind;
+use dinoscope_core::train::watch::beside::BesideFilm;
 use egui::Ui;
 
 use crate::platform::HAS_DISK;
@@ -29,43 +32,72 @@ enum TimelapseExportEvent {
 pub struct TimelapseExport {
     kind: WatchFrameKind,
     per_second: u8,
+    /// With the model that is shown beside the run.
+    with_beside: bool,
     work: Option<BackgroundTask<TimelapseExportEvent>>,
     progress: (usize, usize),
 }
 
 impl Default for TimelapseExport {
     fn default() -> Self {
-        Self { kind: WatchFrameKind::Pca, per_second: 5, work: None, progress: (0, 0) }
+        Self { kind: WatchFrameKind::Pca, per_second: 5, with_beside: true, work: None, progress: (0, 0) }
     }
 }
 
 impl TimelapseExport {
     /// Writes a GIF.
-    pub fn write_gif(&mut self, run: Option<PathBuf>, mut file: PathBuf, wake: &Wake) {
+    pub fn write_gif(
+        &mut self,
+        run: Option<PathBuf>,
+        mut file: PathBuf,
+        beside: Option<Arc<Picture>>,
+        wake: &Wake,
+    ) {
         if file.extension().is_none() {
             file.set_extension("gif");
         }
         let frame_ms = 1000 / u32::from(self.per_second.max(1));
+        let beside = beside.filter(|_| self.shows_beside());
         self.start(run, wake, move |films, events, stopped| {
             let total = films.len();
             let mut progress = |done| {
                 events.say(TimelapseExportEvent::Done(done, total));
                 !stopped()
             };
-            let made = export_gif(&films, &file, frame_ms, LONGEST, &mut progress);
+            let made = match beside {
+                Some(other) => BesideFilm { frames: &films, other: &other }.export_gif(
+                    &file,
+                    frame_ms,
+                    2 * LONGEST,
+                    &mut progress,
+                ),
+                None => export_gif(&films, &file, frame_ms, LONGEST, &mut progress),
+            };
             made.map(|()| format!("Film saved as {}", names::saved(&file))).map_err(|e| e.to_string())
         });
     }
 
     /// Copies the pictures into a folder.
-    pub fn copy_pictures(&mut self, run: Option<PathBuf>, folder: PathBuf, wake: &Wake) {
+    pub fn copy_pictures(
+        &mut self,
+        run: Option<PathBuf>,
+        folder: PathBuf,
+        beside: Option<Arc<Picture>>,
+        wake: &Wake,
+    ) {
+        let beside = beside.filter(|_| self.shows_beside());
         self.start(run, wake, move |films, events, stopped| {
             let total = films.len();
             let mut progress = |done| {
                 events.say(TimelapseExportEvent::Done(done, total));
                 !stopped()
             };
-            let made = export_pngs(&films, &folder, &mut progress);
+            let made = match beside {
+                Some(other) => {
+                    BesideFilm { frames: &films, other: &other }.export_pngs(&folder, &mut progress)
+                }
+                None => export_pngs(&films, &folder, &mut progress),
+            };
             made.map(|()| format!("{total} pictures saved in {}", folder.display()))
                 .map_err(|e| e.to_string())
         });
@@ -111,8 +143,19 @@ impl TimelapseExport {
         }
     }
 
-    /// The button and, while a film is being made, how far it is.
-    pub fn ui(&mut self, ui: &mut Ui, run: &str, there: bool, actions: &mut Vec<TrainAction>) {
+    /// Whether the film has another model beside the run: both show components.
+    fn shows_beside(&self) -> bool {
+        self.with_beside && self.kind == WatchFrameKind::Pca
+    }
+
+    /// The button and, while a film is being made, how far it is. `beside` is the model that is shown beside the run.
+    pub fn ui(
+        &mut self,
+        ui: &mut Ui,
+        (run, there): (&str, bool),
+        beside: Option<&str>,
+        actions: &mut Vec<TrainAction>,
+    ) {
         let button = |ui: &mut Ui| widgets::icon_button(ui, icons::MAKE_FILM, "Save as a film");
         let response = ui.add_enabled_ui(there && self.work.is_none(), button).inner;
         widgets::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
@@ -133,6 +176,12 @@ impl TimelapseExport {
                 &mut self.per_second,
                 &crate::studio::train::timeline::SPEEDS,
             );
+            if let Some(beside) = beside {
+                let with = format!("With {beside} beside it");
+                ui.add_enabled_ui(self.kind == WatchFrameKind::Pca, |ui| {
+                    widgets::switch(ui, &with, &mut self.with_beside);
+                });
+            }
             ui.add_space(space::XS);
             if widgets::button(ui, icons::FILM, "GIF …").clicked() {
                 actions.push(TrainAction::Ask(

@@ -1,7 +1,10 @@
 //! The watched pane: the pictures as features form, as large as there is room, and their past below.
 
+pub(super) mod beside;
 pub(super) mod contact_sheets;
 pub(super) mod film_export;
+mod pane_tools;
+mod sheet_cells;
 pub(super) mod timeline;
 pub(super) mod timeline_ui;
 
@@ -9,14 +12,17 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dinoscope_core::data::Picture;
 use dinoscope_core::train::watch::{WatchFrameKind, WatchSnapshot};
 use egui::{Rect, Sense, Ui, vec2};
 
 use super::actions::TrainAction;
 use super::state::RunView;
 use super::words;
-use crate::studio::theme::{self, icons, space};
-use crate::studio::widgets::{self, SliderScale};
+use crate::studio::app_context::AppContext;
+use crate::studio::theme::{self, icons};
+use crate::studio::widgets;
+use beside::BesideModel;
 use contact_sheets::{
     ContactSheet, ContactSheetCache, ContactSheetKey, ContactSheetKind, ContactSheetSource,
 };
@@ -86,6 +92,10 @@ pub struct WatchedPane {
     pub sheet_cache: ContactSheetCache,
     /// A film on its way to disk.
     pub export: TimelapseExport,
+    /// Another model beside the run.
+    pub beside: Option<BesideModel>,
+    /// Its pictures that show.
+    beside_key: Option<ContactSheetKey>,
 }
 
 impl Default for WatchedPane {
@@ -97,6 +107,8 @@ impl Default for WatchedPane {
             timeline: TimelineState::default(),
             sheet_cache: ContactSheetCache::default(),
             export: TimelapseExport::default(),
+            beside: None,
+            beside_key: None,
         }
     }
 }
@@ -134,7 +146,8 @@ impl WatchedPaneContext<'_> {
     fn file(&self, iteration: u64, what: ContactSheetKind) -> PathBuf {
         let kind = match what {
             ContactSheetKind::Kind(kind) => kind.name(),
-            ContactSheetKind::Heads => WatchFrameKind::Attention.name(),
+            // Neither is ever on disk: what lies there of that moment says whether there is something.
+            ContactSheetKind::Heads | ContactSheetKind::Beside => WatchFrameKind::Attention.name(),
         };
         self.view.folder.join("pictures").join(format!("{iteration:06}-{kind}.png"))
     }
@@ -158,8 +171,39 @@ impl WatchedPane {
         });
     }
 
+    /// Once a frame: the model beside the run looks.
+    pub fn beside_logic(&mut self, app: &mut AppContext, seen: &WatchedPaneContext<'_>) {
+        let Some(beside) = &mut self.beside else { return };
+        if !beside.logic(app, seen) {
+            self.beside = None;
+            return;
+        }
+        let Some((key, source)) = beside.contact_sheet() else {
+            self.beside_key = None;
+            return;
+        };
+        self.sheet_cache.look(&key, &source);
+        // Until its new colours are developed the ones before them stay.
+        if self.sheet_cache.has(&key) || self.beside_key.as_ref().is_some_and(|shown| shown.run != key.run) {
+            self.beside_key = Some(key);
+        } else if let Some(shown) = &self.beside_key {
+            self.sheet_cache.keep(shown);
+        }
+    }
+
+    /// What the film shows beside the run, where a person wants it there.
+    pub fn beside_for_film(&self) -> Option<Arc<Picture>> {
+        self.beside.as_ref().and_then(|beside| beside.sheet().cloned())
+    }
+
     /// Draws the pane.
-    pub fn ui(&mut self, ui: &mut Ui, seen: Option<&WatchedPaneContext<'_>>, actions: &mut Vec<TrainAction>) {
+    pub fn ui(
+        &mut self,
+        ui: &mut Ui,
+        seen: Option<&WatchedPaneContext<'_>>,
+        app: &AppContext,
+        actions: &mut Vec<TrainAction>,
+    ) {
         let Some(seen) = seen else {
             ui.add_space(ui.available_height() * 0.25);
             widgets::empty_state(
@@ -179,33 +223,13 @@ impl WatchedPane {
                 timeline_ui::ui(ui, self, seen, &moments, actions);
             });
         egui::Frame::new().show(ui, |ui| {
-            self.tools(ui);
-            if seen.has_frozen_teacher() && matches!(self.show, WatchedViewMode::All | WatchedViewMode::Pca) {
-                let all = "From left to right: the picture, the student, its frozen teacher, the student's attention.";
-                let both = "The student at the left, its frozen teacher at the right.";
-                widgets::hint(ui, if self.show == WatchedViewMode::All { all } else { both });
-                ui.add_space(space::XS);
-            }
+            self.tools(ui, seen, app, actions);
             let Some(moment) = self.timeline.moment(&moments) else {
                 waiting(ui, seen.view);
                 return;
             };
             self.pictures(ui, seen, moment);
         });
-    }
-
-    fn tools(&mut self, ui: &mut Ui) {
-        ui.horizontal(|ui| {
-            widgets::segmented(ui, "What is shown", &mut self.show, &SHOWS);
-            let room = ui.available_width();
-            if room > 200.0 {
-                ui.allocate_ui_with_layout(vec2(room.min(300.0), theme::row(ui)), *ui.layout(), |ui| {
-                    let scale = SliderScale::new(1.0..=6.0).unit("×");
-                    widgets::slider_row(ui, "Size", &mut self.zoom, &scale);
-                });
-            }
-        });
-        ui.add_space(space::XS);
     }
 
     fn pictures(&mut self, ui: &mut Ui, seen: &WatchedPaneContext<'_>, moment: u64) {
@@ -229,14 +253,20 @@ impl WatchedPane {
         if ready {
             self.shown = Some((seen.view.folder.clone(), moment));
         }
+        let beside = self.beside_at(sheet_kinds);
         let area = ui.available_rect_before_wrap();
         egui::ScrollArea::both().id_salt("watched").auto_shrink(false).show(ui, |ui| {
-            let shown: Vec<&ContactSheet> =
-                sheets.iter().filter_map(|key| self.sheet_cache.there(key)).collect();
-            let Some(first) = shown.first() else {
+            let mut shown: Vec<Option<&ContactSheet>> =
+                sheets.iter().filter_map(|key| self.sheet_cache.there(key)).map(Some).collect();
+            let Some(first) = shown.first().copied().flatten() else {
                 ui.centered_and_justified(|ui| ui.spinner());
                 return;
             };
+            if let Some(at) = beside {
+                // Its place is there before it has looked, so that nothing moves.
+                let sheet = self.beside_key.as_ref().and_then(|key| self.sheet_cache.there(key));
+                shown.insert(at.min(shown.len()), sheet);
+            }
             let layout = WatchedGridLayout::new(
                 first,
                 shown.len(),
@@ -251,10 +281,12 @@ impl WatchedPane {
                 egui::WidgetInfo::labeled(egui::accesskit::Role::Image, true, label)
             });
             for (place, kind, cell) in layout.places() {
-                if let Some(sheet) = shown.get(kind)
-                    && let Some(cell) = sheet.cells.get(cell)
-                {
-                    let at = place.translate(rect.min.to_vec2() + vec2(aside, 0.0));
+                let at = place.translate(rect.min.to_vec2() + vec2(aside, 0.0));
+                let Some(sheet) = shown.get(kind).copied().flatten() else {
+                    ui.painter().rect_filled(at, 0.0, theme::tokens(ui).pressed);
+                    continue;
+                };
+                if let Some(cell) = sheet.cells.get(cell) {
                     let part = |share: egui::Pos2| at.min + share.to_vec2() * at.size();
                     let at = Rect::from_min_max(part(cell.part.min), part(cell.part.max));
                     if ui.is_rect_visible(at) {

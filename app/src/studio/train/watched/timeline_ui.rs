@@ -52,7 +52,9 @@ pub fn ui(
         });
         let text = moment_text(pane.timeline.moment(moments), seen.view);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            pane.export.ui(ui, &seen.view.name, !seen.view.pictures.is_empty(), actions);
+            let film = (seen.view.name.as_str(), !seen.view.pictures.is_empty());
+            let beside = pane.beside.as_ref().filter(|beside| beside.sheet().is_some());
+            pane.export.ui(ui, film, beside.map(|beside| beside.name.as_str()), actions);
             // Room for the speeds does not depend on how long the words are.
             if ui.available_width() > SPEED_ROOM {
                 let size = vec2(SPEED_WIDTH, theme::row(ui));

@@ -6,8 +6,9 @@ use crate::CurateError;
 use crate::features::{ContentDigest, FeaturePlace, FeatureStore, from_hex};
 use crate::table::{CuratedPicture, CurationTable};
 
-/// Bytes that are known of each picture beside its row of the table: its place, its set, its nearest one, its hash.
-const BESIDE: usize = 64;
+/// Bytes that are known of each picture beside its row of the table: its place, its set, its nearest one, its hashes, which
+/// are sorted for the search of near ones.
+const BESIDE: usize = 128;
 
 /// Pictures by their contents, in the order in which features lie on the disk.
 pub struct Contents {
@@ -17,6 +18,8 @@ pub struct Contents {
     pub places: Vec<FeaturePlace>,
     /// Its hash.
     pub hashes: Vec<Option<u64>>,
+    /// That of the mirrored picture.
+    pub mirror_hashes: Vec<Option<u64>>,
     /// The content of each row that can be used and was asked for.
     pub of_row: Vec<Option<u32>>,
 }
@@ -65,8 +68,10 @@ impl Contents {
             .map(|row| row.as_ref().and_then(|(place, _)| at(place)).map(|at| at as u32))
             .collect();
         let hash = |digest: &ContentDigest| store.picture(digest).and_then(|picture| picture.hash);
+        let mirrored = |digest: &ContentDigest| store.picture(digest).and_then(|picture| picture.mirror_hash);
         Ok(Self {
             hashes: all.iter().map(|(_, digest)| hash(digest)).collect(),
+            mirror_hashes: all.iter().map(|(_, digest)| mirrored(digest)).collect(),
             places: all.iter().map(|(place, _)| *place).collect(),
             digests: all.into_iter().map(|(_, digest)| digest).collect(),
             of_row,
@@ -80,8 +85,17 @@ impl Contents {
 
     /// Hashes, each with its content.
     pub fn hashed(&self) -> Vec<(u64, u32)> {
-        self.hashes.iter().enumerate().filter_map(|(i, hash)| Some(((*hash)?, i as u32))).collect()
+        numbered(&self.hashes, 0)
     }
+
+    /// Hashes of the mirrored pictures, each with its content and so many more.
+    pub fn mirror_hashed(&self, more: usize) -> Vec<(u64, u32)> {
+        numbered(&self.mirror_hashes, more)
+    }
+}
+
+fn numbered(hashes: &[Option<u64>], more: usize) -> Vec<(u64, u32)> {
+    hashes.iter().enumerate().filter_map(|(i, hash)| Some(((*hash)?, (more + i) as u32))).collect()
 }
 
 /// Bytes that a table and what is known beside it take.

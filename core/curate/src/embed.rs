@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 use burn::tensor::Device;
 use dinoscope_base::device::block_on;
 use dinoscope_base::files;
-use dinoscope_data::augment::eval_view;
+use dinoscope_data::augment::{eval_view, flip_horizontal};
 use dinoscope_data::decode::depth::IntensityRange;
 use dinoscope_data::decode::{decode_bytes_as, file_bytes};
 use dinoscope_data::source::gathered::{SourceOptions, gather};
@@ -24,6 +24,7 @@ use half::f16;
 use sha2::{Digest, Sha256};
 
 use crate::features::{ContentDigest, FeatureOrigin, FeatureStore, StoredPicture, from_hex, hex};
+use crate::small_picture::small_picture;
 use crate::table::{CuratedPicture, CurationTable};
 use crate::{CurateError, Heard, picture};
 
@@ -153,9 +154,10 @@ pub fn embed(
         }
         rows.push(row);
     }
-    let made = format!("embed with {}, views of {} pixels", origin.weights, origin.size);
+    let views = if origin.mirrored { ", each as it is and mirrored" } else { "" };
+    let made = format!("embed with {}, views of {} pixels{views}", origin.weights, origin.size);
     let pictures = rows.len();
-    CurationTable { rows, from: None, made: Some(made) }.write(&table)?;
+    CurationTable { rows, made: Some(made), ..CurationTable::default() }.write(&table)?;
     Ok(EmbedSummary { pictures, embedded, unreadable })
 }
 
@@ -215,8 +217,11 @@ fn look(
         Err(error) => ReadPicture::New(StoredPicture { unreadable: Some(reason(&error)), ..about }, None),
         Ok(decoded) => {
             let quality = picture::quality(&decoded.picture);
+            let hashes = picture::perceptual_hashes(&decoded.picture);
             let about = StoredPicture {
-                hash: picture::perceptual_hash(&decoded.picture),
+                hash: hashes.map(|[hash, _]| hash),
+                mirror_hash: hashes.map(|[_, hash]| hash),
+                small: Some(Box::new(small_picture(&decoded.picture))),
                 size: (decoded.size.0 as u32, decoded.size.1 as u32),
                 blur: quality.blur,
                 darkness: quality.darkness,
@@ -292,12 +297,22 @@ impl EmbedWork<'_> {
         let (about, views): (Vec<StoredPicture>, Vec<Picture>) =
             std::mem::take(&mut self.waiting).into_iter().unzip();
         let dim = self.store.origin.dim;
-        let passed =
-            dinoscope_model::features::embed(self.backbone, &views, ImageFeatureSpec::CLS, self.device);
-        let features = block_on(passed).map_err(|error| CurateError::Device(error.to_string()))?;
+        let mut rows = self.features(&views)?;
+        if self.store.origin.mirrored {
+            let mirrored: Vec<Picture> = views
+                .iter()
+                .map(|view| {
+                    let mut view = view.clone();
+                    flip_horizontal(&mut view);
+                    view
+                })
+                .collect();
+            let others = self.features(&mirrored)?;
+            rows.iter_mut().zip(others).for_each(|(row, other)| *row = mean(row, &other));
+        }
         self.embedded += views.len();
-        for (mut about, row) in about.into_iter().zip(features.chunks_exact(dim)) {
-            match normalised(row) {
+        for (mut about, row) in about.into_iter().zip(rows) {
+            match normalised(&row) {
                 Some(row) => self.rows.extend(row),
                 None => {
                     about.unreadable =
@@ -308,6 +323,14 @@ impl EmbedWork<'_> {
             self.ready.push(about);
         }
         Ok(())
+    }
+
+    /// The features of some views.
+    fn features(&self, views: &[Picture]) -> Result<Vec<Vec<f32>>, CurateError> {
+        let passed =
+            dinoscope_model::features::embed(self.backbone, views, ImageFeatureSpec::CLS, self.device);
+        let features = block_on(passed).map_err(|error| CurateError::Device(error.to_string()))?;
+        Ok(features.chunks_exact(self.store.origin.dim).map(<[f32]>::to_vec).collect())
     }
 
     /// What is ready, onto the disk.
@@ -322,9 +345,19 @@ impl EmbedWork<'_> {
     }
 }
 
+/// The direction between those of two rows; no finite numbers where one has none.
+fn mean(a: &[f32], b: &[f32]) -> Vec<f32> {
+    let (one, other) = (length(a), length(b));
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) / one + f64::from(*b) / other) as f32).collect()
+}
+
+fn length(row: &[f32]) -> f64 {
+    row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt()
+}
+
 /// A row of length 1 in half precision; `None` where it has no direction.
 pub(crate) fn normalised(row: &[f32]) -> Option<Vec<f16>> {
-    let length = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+    let length = length(row);
     let whole = length.is_finite() && length > 1e-12;
     whole.then(|| row.iter().map(|v| f16::from_f64(f64::from(*v) / length)).collect())
 }

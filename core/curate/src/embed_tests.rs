@@ -15,6 +15,7 @@ fn model(seed: u64) -> (Vit, FeatureOrigin) {
         dim: 12,
         size: 28,
         depth_range: "fixed".to_owned(),
+        mirrored: false,
     };
     (backbone, origin)
 }
@@ -199,4 +200,60 @@ fn a_row_without_a_direction_has_no_features() {
     }
     let row: Vec<f32> = normalised(&[3e30, 4e30]).unwrap().into_iter().map(f16::to_f32).collect();
     assert!((row[0] - 0.6).abs() < 1e-3 && (row[1] - 0.8).abs() < 1e-3);
+}
+
+#[test]
+fn two_views_make_a_picture_and_its_mirror_alike() {
+    let heap = Heap::new(2);
+    let (backbone, origin) = model(1);
+    let origin = FeatureOrigin { mirrored: true, ..origin };
+    let source = heap.folder.path().join("heap/0/00.png");
+    let mirrored = heap.folder.path().join("heap/0/mirrored.png");
+    image::imageops::flip_horizontal(&image::open(&source).unwrap()).save(&mirrored).unwrap();
+    embed(&backbone, &Device::flex(), &origin, &heap.options, &mut |_, _, _| true).unwrap();
+    let rows = CurationTable::read(&heap.options.out.join(names::EMBED)).unwrap().rows;
+    let store = FeatureStore::open(&heap.options.out).unwrap();
+    let of = |name: &str| {
+        let row = rows.iter().find(|row| row.key.ends_with(name)).unwrap();
+        let digest = from_hex(row.digest.as_ref().unwrap()).unwrap();
+        let mut features = vec![0.0; 12];
+        let place = store.place(&digest).unwrap();
+        store.read(&[place], &mut features).unwrap();
+        (features, store.picture(&digest).unwrap().clone(), store.read_small(&[place]).unwrap()[0].unwrap())
+    };
+    let ((a, about, small), (b, other, _)) = (of("0/00.png"), of("mirrored.png"));
+    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 2e-3), "{a:?} {b:?}");
+    assert!((about.hash.unwrap() ^ other.mirror_hash.unwrap()).count_ones() <= 2);
+    assert!(small.iter().any(|pixel| *pixel != small[0]) && about.small.is_none());
+    // A folder stays with the views that it has.
+    let said = FeatureStore::with_origin(&heap.options.out, &FeatureOrigin { mirrored: false, ..origin });
+    assert!(said.err().unwrap().to_string().contains("two views"));
+}
+
+/// What a folder of an older version holds: no mirrored hashes, no small pictures, no word of views.
+#[test]
+fn folders_of_old_are_read() {
+    let heap = Heap::new(2);
+    let (backbone, origin) = model(1);
+    embed(&backbone, &Device::flex(), &origin, &heap.options, &mut |_, _, _| true).unwrap();
+    let about = heap.options.out.join("curate.json");
+    let text = std::fs::read_to_string(&about).unwrap();
+    std::fs::write(&about, text.replace(",\n  \"mirrored\": false", "")).unwrap();
+    let store = FeatureStore::open(&heap.options.out).unwrap();
+    let pictures: Vec<StoredPicture> = store
+        .digests()
+        .map(|digest| StoredPicture {
+            mirror_hash: None,
+            small: None,
+            ..store.picture(digest).unwrap().clone()
+        })
+        .collect();
+    let old = heap.folder.path().join("old");
+    let mut written = FeatureStore::with_origin(&old, &store.origin).unwrap();
+    written.add(&pictures, &vec![half::f16::ONE; 12 * pictures.len()]).unwrap();
+    let read = FeatureStore::open(&old).unwrap();
+    let digest = pictures[0].digest;
+    let place = read.place(&digest).unwrap();
+    assert_eq!(read.picture(&digest), Some(&pictures[0]));
+    assert!(!read.has_small(&place) && read.read_small(&[place]).unwrap() == [None] && !read.origin.mirrored);
 }

@@ -23,12 +23,12 @@ pub struct PictureQuality {
     pub darkness: f32,
 }
 
-/// A 64-bit hash of a picture's coarse structure; `None` where there is none, as in a picture of one colour.
+/// 64-bit hashes of a picture's coarse structure, as it is and with left and right exchanged; `None` where there is none, as in a picture of one colour.
 ///
 /// The lightness at 32 × 32 pixels, its discrete cosine transform, of that the 8 × 8 lowest frequencies without the
 /// constant ones, and for each whether it is above their median. Source: Zauner 2010, "Implementation and Benchmarking of
 /// Perceptual Image Hash Functions", section 3.2.1, which is the pHash library's.
-pub fn perceptual_hash(picture: &Picture) -> Option<u64> {
+pub fn perceptual_hashes(picture: &Picture) -> Option<[u64; 2]> {
     let small = lightness(picture, SIDE, SIDE);
     let angle = |k: usize, x: usize| (PI * k as f64 * (2 * x + 1) as f64 / (2 * SIDE) as f64).cos();
     let table: Vec<f64> = (1..=BITS).flat_map(|k| (0..SIDE).map(move |x| angle(k, x))).collect();
@@ -50,10 +50,18 @@ pub fn perceptual_hash(picture: &Picture) -> Option<u64> {
     if found.iter().all(|value| value.abs() < FLAT) {
         return None;
     }
-    let mut sorted = found;
+    let mut mirrored = found;
+    // The first frequency across is odd, the second even.
+    mirrored.iter_mut().step_by(2).for_each(|value| *value = -*value);
+    Some([found, mirrored].map(|found| above_median(&found)))
+}
+
+/// For each of some values whether it is above their median.
+fn above_median(found: &[f64; BITS * BITS]) -> u64 {
+    let mut sorted = *found;
     sorted.sort_unstable_by(f64::total_cmp);
     let median = (sorted[found.len() / 2 - 1] + sorted[found.len() / 2]) / 2.0;
-    Some(found.iter().enumerate().fold(0, |hash, (bit, value)| hash | u64::from(*value > median) << bit))
+    found.iter().enumerate().fold(0, |hash, (bit, value)| hash | u64::from(*value > median) << bit)
 }
 
 /// How good a picture is.
@@ -86,7 +94,7 @@ pub fn quality(picture: &Picture) -> PictureQuality {
 }
 
 /// Lightness (Rec. 601 luma, 0 to 255) at another size: each pixel is the mean of the area that it covers.
-fn lightness(picture: &Picture, width: usize, height: usize) -> Vec<f32> {
+pub(crate) fn lightness(picture: &Picture, width: usize, height: usize) -> Vec<f32> {
     let grey: Vec<f32> = picture
         .rgb
         .chunks_exact(3)
@@ -149,12 +157,16 @@ impl CoveredSpan {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use dinoscope_data::augment::resize_to;
+    use dinoscope_data::augment::{flip_horizontal, resize_to};
     use dinoscope_data::source::PictureSource;
     use dinoscope_data::source::procedural::ProceduralSource;
 
     fn drawn(i: usize) -> Picture {
         ProceduralSource::new(7, 64, 96).load(i).unwrap()
+    }
+
+    fn perceptual_hash(picture: &Picture) -> Option<u64> {
+        perceptual_hashes(picture).map(|[hash, _]| hash)
     }
 
     fn plain(width: usize, height: usize, value: u8) -> Picture {
@@ -186,6 +198,15 @@ mod tests {
                 assert!(apart(&picture, &resize_to(&picture, width, height)) <= 8, "{i} {width}");
             }
             assert!(apart(&picture, &drawn(i + 20)) > 10, "{i}");
+        }
+        for i in 0..12 {
+            let (picture, mut mirrored) = (drawn(i), drawn(i));
+            flip_horizontal(&mut mirrored);
+            let [[a, b], [c, d]] = [&picture, &mirrored].map(|picture| perceptual_hashes(picture).unwrap());
+            assert!(
+                (a ^ d).count_ones() <= 2 && (b ^ c).count_ones() <= 2 && (a ^ c).count_ones() > 10,
+                "{i}"
+            );
         }
         assert_eq!(perceptual_hash(&plain(50, 3, 120)), None, "nothing to hash");
         assert!(perceptual_hash(&plain(1, 1, 0)).is_none());

@@ -1,7 +1,7 @@
 //! The table that every step reads and writes: a row for each picture of the heap.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ const GROUP: usize = 1 << 16;
 const FROM: &str = "dinoscope.from";
 /// How it was made, in a sentence.
 const MADE: &str = "dinoscope.made";
+/// The bounds that it was made with.
+const SETTINGS: &str = "dinoscope.settings";
 
 /// A picture of the heap with what is known of it. What a step has not filled is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,13 +50,15 @@ pub struct CuratedPicture {
     pub why: Option<String>,
     /// The picture that is kept in its place, or that it came too near to.
     pub copy_of: Option<String>,
+    /// The row of the picture that it is most similar to; of those of a test set there is none.
+    pub nearest: Option<i64>,
     /// For which queries it was found, how often.
     pub queries: Option<i64>,
     /// SHA-256 of the file's bytes, in hexadecimal digits.
     pub digest: Option<String>,
     /// Length and time of the file: as long as they stay its bytes are not read again.
     pub stamp: Option<String>,
-    /// [`crate::picture::perceptual_hash`], in hexadecimal digits.
+    /// [`crate::picture::perceptual_hashes`], in hexadecimal digits.
     pub hash: Option<String>,
     /// Pixels in a row.
     pub width: Option<i64>,
@@ -79,6 +83,8 @@ pub struct CurationTable {
     pub from: Option<String>,
     /// How it was made.
     pub made: Option<String>,
+    /// Bounds that it was made with, by their names: `threshold`, `min_side`.
+    pub settings: Vec<(String, f32)>,
 }
 
 /// A column: its name, how it is written and how it is read.
@@ -90,7 +96,7 @@ enum TableColumn {
 }
 
 /// All columns but the key, in the file's order.
-const COLUMNS: [(&str, TableColumn); 17] = [
+const COLUMNS: [(&str, TableColumn); 18] = [
     ("label", TableColumn::Text(|row| &mut row.label)),
     ("component", TableColumn::Whole(|row| &mut row.component)),
     ("cluster", TableColumn::Text(|row| &mut row.cluster)),
@@ -98,6 +104,7 @@ const COLUMNS: [(&str, TableColumn); 17] = [
     ("kept", TableColumn::Truth(|row| &mut row.kept)),
     ("why", TableColumn::Text(|row| &mut row.why)),
     ("copy_of", TableColumn::Text(|row| &mut row.copy_of)),
+    ("nearest", TableColumn::Whole(|row| &mut row.nearest)),
     ("queries", TableColumn::Whole(|row| &mut row.queries)),
     ("digest", TableColumn::Text(|row| &mut row.digest)),
     ("stamp", TableColumn::Text(|row| &mut row.stamp)),
@@ -127,18 +134,50 @@ impl CurationTable {
     /// # Errors
     /// When the file can't be read, or is no table with a column `key`.
     pub fn read(path: &Path) -> Result<Self, CurateError> {
-        // A fault of the reader is one of the file.
-        catch_unwind(AssertUnwindSafe(|| Self::read_whole(path))).unwrap_or_else(|_| {
-            Err(CurateError::unfit(path, "the file is damaged: its parts do not fit together"))
+        let mut all = Vec::new();
+        let about = Self::visit(path, &mut |_, rows| {
+            all.append(rows);
+            Ok(())
+        })?;
+        Ok(Self { rows: all, ..about })
+    }
+
+    /// Reads a table in pieces, in order: `take` is given the number of the first row and the rows of each. What comes back has
+    /// no rows.
+    ///
+    /// # Errors
+    /// As [`CurationTable::read`], and those of `take`.
+    pub fn visit(path: &Path, take: RowsTaken<'_>) -> Result<Self, CurateError> {
+        guarded(path, || {
+            let reader = open(path)?;
+            Self::visit_groups(path, &reader, take)?;
+            let about = reader.metadata().file_metadata().key_value_metadata().into_iter().flatten();
+            let told =
+                |key: &str| about.clone().find(|pair| pair.key == key).and_then(|pair| pair.value.clone());
+            let settings =
+                told(SETTINGS).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            Ok(Self { rows: Vec::new(), from: told(FROM), made: told(MADE), settings })
         })
     }
 
-    fn read_whole(path: &Path) -> Result<Self, CurateError> {
-        let file = File::open(path).map_err(CurateError::file(path))?;
-        let damaged = |error: ParquetError| {
-            CurateError::unfit(path, format!("this is no table of curation, or a damaged one: {error}"))
-        };
-        let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    /// The digest of the table that a table was made from.
+    ///
+    /// # Errors
+    /// As [`CurationTable::read`].
+    pub fn origin(path: &Path) -> Result<Option<String>, CurateError> {
+        guarded(path, || {
+            let reader = open(path)?;
+            let mut about = reader.metadata().file_metadata().key_value_metadata().into_iter().flatten();
+            Ok(about.find(|pair| pair.key == FROM).and_then(|pair| pair.value.clone()))
+        })
+    }
+
+    fn visit_groups(
+        path: &Path,
+        reader: &SerializedFileReader<File>,
+        take: RowsTaken<'_>,
+    ) -> Result<(), CurateError> {
+        let damaged = |error| damaged(path, &error);
         let names: Vec<String> = {
             let columns = reader.metadata().file_metadata().schema_descr().columns().to_vec();
             columns.iter().map(|column| column.path().string()).collect()
@@ -151,10 +190,10 @@ impl CurationTable {
                 format!("it has no column `key` ({columns}): `curate embed` makes such a table"),
             )
         })?;
-        let mut rows: Vec<CuratedPicture> = Vec::new();
+        let mut start = 0;
         for group in 0..reader.num_row_groups() {
             let group = reader.get_row_group(group).map_err(damaged)?;
-            let start = rows.len();
+            let mut rows: Vec<CuratedPicture> = Vec::new();
             if let ColumnReader::ByteArrayColumnReader(column) =
                 group.get_column_reader(key).map_err(damaged)?
             {
@@ -165,32 +204,31 @@ impl CurationTable {
                 };
                 rows.extend(keys.map_err(damaged)?.into_iter().map(row));
             }
-            let rows = &mut rows[start..];
             for (name, column) in &COLUMNS {
                 let Some(at) = place(name) else { continue };
                 match (column, group.get_column_reader(at).map_err(damaged)?) {
                     (TableColumn::Text(field), ColumnReader::ByteArrayColumnReader(found)) => {
                         let found = values(found, |v: &ByteArray| v.as_utf8().ok().map(str::to_owned));
-                        fill(rows, *field, found.map_err(damaged)?);
+                        fill(&mut rows, *field, found.map_err(damaged)?);
                     }
                     (TableColumn::Whole(field), ColumnReader::Int64ColumnReader(found)) => {
-                        fill(rows, *field, values(found, |v| Some(*v)).map_err(damaged)?);
+                        fill(&mut rows, *field, values(found, |v| Some(*v)).map_err(damaged)?);
                     }
                     (TableColumn::Number(field), ColumnReader::FloatColumnReader(found)) => {
-                        fill(rows, *field, values(found, |v| Some(*v)).map_err(damaged)?);
+                        fill(&mut rows, *field, values(found, |v| Some(*v)).map_err(damaged)?);
                     }
                     (TableColumn::Truth(field), ColumnReader::BoolColumnReader(found)) => {
-                        fill(rows, *field, values(found, |v| Some(*v)).map_err(damaged)?);
+                        fill(&mut rows, *field, values(found, |v| Some(*v)).map_err(damaged)?);
                     }
                     // A column of this name that others have made is theirs.
                     _ => {}
                 }
             }
+            let count = rows.len();
+            take(start, &mut rows)?;
+            start += count;
         }
-        let about = reader.metadata().file_metadata().key_value_metadata().into_iter().flatten();
-        let told = |key: &str| about.clone().find(|pair| pair.key == key).and_then(|pair| pair.value.clone());
-        let (from, made) = (told(FROM), told(MADE));
-        Ok(Self { rows, from, made })
+        Ok(())
     }
 
     /// Writes the table, whole or not at all.
@@ -214,7 +252,9 @@ impl CurationTable {
         let schema = parse_message_type(&format!(
             "message pictures {{ REQUIRED BYTE_ARRAY key (STRING); {columns} }}"
         ))?;
-        let told = [(FROM, &self.from), (MADE, &self.made)];
+        let settings =
+            (!self.settings.is_empty()).then(|| serde_json::to_string(&self.settings).ok()).flatten();
+        let told = [(FROM, &self.from), (MADE, &self.made), (SETTINGS, &settings)];
         let about = told.iter().filter_map(|(key, value)| {
             Some(KeyValue { key: (*key).to_owned(), value: Some((*value).clone()?) })
         });
@@ -273,10 +313,38 @@ impl CurationTable {
     }
 }
 
+/// Who takes pieces of a table: the number of the first row, and the rows.
+pub type RowsTaken<'a> = &'a mut dyn FnMut(usize, &mut Vec<CuratedPicture>) -> Result<(), CurateError>;
+
+fn damaged(path: &Path, error: &ParquetError) -> CurateError {
+    CurateError::unfit(path, format!("this is no table of curation, or a damaged one: {error}"))
+}
+
+fn open(path: &Path) -> Result<SerializedFileReader<File>, CurateError> {
+    let file = File::open(path).map_err(CurateError::file(path))?;
+    SerializedFileReader::new(file).map_err(|error| damaged(path, &error))
+}
+
+/// A fault of the reader is one of the file.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, CurateError>) -> Result<T, CurateError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(CurateError::unfit(path, "the file is damaged: its parts do not fit together"))
+    })
+}
+
 /// What a file is known by.
 pub(crate) fn file_digest(path: &Path) -> Result<String, CurateError> {
-    let bytes = files::read(path).map_err(CurateError::file(path))?;
-    Ok(hex(&Sha256::digest(bytes)))
+    let failed = || CurateError::file(path);
+    let mut hash = Sha256::new();
+    let mut file = File::open(path).map_err(failed())?;
+    let mut bytes = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut bytes).map_err(failed())? {
+            0 => break,
+            count => hash.update(&bytes[..count]),
+        }
+    }
+    Ok(hex(&hash.finalize()))
 }
 
 /// The values of a column, and which rows have one.
@@ -317,63 +385,5 @@ fn values<T: DataType, V>(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn row(i: usize) -> CuratedPicture {
-        let some = !i.is_multiple_of(3);
-        CuratedPicture {
-            key: format!("/p/ä {i}.jpg"),
-            component: some.then_some(i as i64),
-            similarity: some.then_some(i as f32 / 7.0),
-            kept: [None, Some(true), Some(false)][i % 3],
-            why: i.is_multiple_of(2).then(|| "a copy of \"x\"".to_owned()),
-            width: Some(i as i64),
-            ..CuratedPicture::default()
-        }
-    }
-
-    #[test]
-    fn tables_come_back_as_they_were_over_groups_and_nulls() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.parquet");
-        for count in [0, 1, 7, GROUP + 5] {
-            let table = CurationTable {
-                rows: (0..count).map(row).collect(),
-                from: Some("abc".to_owned()),
-                made: (count > 0).then(|| "embed".to_owned()),
-            };
-            table.write(&path).unwrap();
-            assert!(CurationTable::read(&path).unwrap() == table, "{count} rows");
-        }
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing beside it");
-    }
-
-    #[test]
-    fn what_is_no_table_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.parquet");
-        assert!(CurationTable::read(&path).unwrap_err().to_string().contains("t.parquet"));
-        std::fs::write(&path, "PAR1 nothing").unwrap();
-        assert!(CurationTable::read(&path).unwrap_err().to_string().contains("damaged"));
-        let pictures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/pictures.parquet");
-        let said = CurationTable::read(Path::new(pictures)).unwrap_err().to_string();
-        assert!(said.contains("no column `key`") && said.contains("curate embed"), "{said}");
-    }
-
-    /// What a trainer reads: pictures that are not dropped.
-    #[test]
-    fn a_table_is_a_list_of_pictures() {
-        let folder = dinoscope_testing::folder(&["1.png", "2.png", "3.png"]);
-        let rows = ["1.png", "2.png", "3.png"].into_iter().zip([None, Some(false), Some(true)]);
-        let rows =
-            rows.map(|(name, kept)| CuratedPicture { key: name.to_owned(), kept, ..Default::default() });
-        let path = folder.path().join("t.parquet");
-        CurationTable { rows: rows.collect(), ..CurationTable::default() }.write(&path).unwrap();
-        let list = dinoscope_data::source::listed::read(&path).unwrap();
-        let names: Vec<&str> = list.entries.iter().map(|entry| entry.path.as_str()).collect();
-        assert_eq!(names, ["1.png", "3.png"]);
-        assert!(!list.labelled, "no column for classes where there are none");
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;

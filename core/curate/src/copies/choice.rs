@@ -12,20 +12,30 @@ use crate::table::{CuratedPicture, CurationTable};
 pub struct NearestContent {
     /// Cosine to the nearest other content.
     pub similarity: Option<f32>,
+    /// Which that is.
+    pub nearest: Option<u32>,
     /// Whether that is near enough to be a copy.
     pub joins: bool,
     /// Bits in which the nearest hash differs, where that is near enough.
     pub bits: Option<u32>,
+    /// How far its edges agree with those of another, where that is enough.
+    pub agreement: Option<f32>,
 }
 
 impl NearestContent {
     /// Takes note of a cosine.
-    pub fn feature(&mut self, similarity: f32, joins: bool) {
+    pub fn feature(&mut self, other: u32, similarity: f32, joins: bool) {
+        // Rows of length 1 in half precision may be a little more similar than that.
+        let similarity = similarity.min(1.0);
         if self.similarity.is_none_or(|known| similarity > known) {
-            // Rows of length 1 in half precision may be a little more similar than that.
-            self.similarity = Some(similarity.min(1.0));
+            (self.similarity, self.nearest) = (Some(similarity), Some(other));
         }
         self.joins |= joins;
+    }
+
+    /// Takes note of edges that agree.
+    pub fn edges(&mut self, agreement: f32) {
+        self.agreement = Some(self.agreement.map_or(agreement, |known| known.max(agreement)));
     }
 
     /// Takes note of a hash that is near.
@@ -39,14 +49,18 @@ impl NearestContent {
 pub struct ComponentLeak {
     /// Its key.
     pub key: String,
-    /// The cosine; none where it is the hashes that are near.
+    /// The cosine; none where it is the hashes or the edges.
     pub similarity: Option<f32>,
+    /// How far the edges agree; none where it is the hashes that are near.
+    pub agreement: Option<f32>,
 }
 
 impl ComponentLeak {
     /// Whether this is nearer than another.
     pub fn is_nearer(&self, other: &Self) -> bool {
-        self.similarity.unwrap_or(f32::MIN) > other.similarity.unwrap_or(f32::MIN)
+        let nearness =
+            |leak: &Self| (leak.similarity.unwrap_or(f32::MIN), leak.agreement.unwrap_or(f32::MIN));
+        nearness(self) > nearness(other)
     }
 }
 
@@ -60,6 +74,7 @@ pub fn decide(
 ) -> CopiesSummary {
     let mut summary =
         CopiesSummary { pictures: table.rows.len(), histogram: vec![0; 101], ..CopiesSummary::default() };
+    let rows_of = ContentRows::of(contents);
     // Rows of each component in their order, the components by their first row.
     let mut places: HashMap<u32, usize> = HashMap::new();
     let mut components: Vec<Vec<usize>> = Vec::new();
@@ -78,8 +93,36 @@ pub fn decide(
         summary.components += usize::from(rows.len() > 1);
         summary.largest = summary.largest.max(rows.len());
         decide_component(table, rows, contents, nearest, leaks, &mut summary);
+        for at in rows {
+            let own = contents.of_row[*at].unwrap_or_default();
+            table.rows[*at].nearest = rows_of.nearest(*at, own, nearest[own as usize].nearest);
+        }
     }
     summary
+}
+
+/// The first two rows of each content.
+struct ContentRows(Vec<[u32; 2]>);
+
+impl ContentRows {
+    fn of(contents: &Contents) -> Self {
+        let mut all = vec![[u32::MAX; 2]; contents.len()];
+        for (row, content) in contents.of_row.iter().enumerate() {
+            let Some(content) = content else { continue };
+            if let Some(slot) = all[*content as usize].iter_mut().find(|slot| **slot == u32::MAX) {
+                *slot = row as u32;
+            }
+        }
+        Self(all)
+    }
+
+    /// The row that a row is most similar to: another of the same bytes, or of its nearest content.
+    fn nearest(&self, row: usize, own: u32, nearest: Option<u32>) -> Option<i64> {
+        let same =
+            self.0[own as usize].into_iter().find(|other| *other != u32::MAX && *other as usize != row);
+        let other = || self.0.get(nearest? as usize).map(|rows| rows[0]);
+        same.or_else(other).map(i64::from)
+    }
 }
 
 fn decide_component(
@@ -141,9 +184,11 @@ fn decide_component(
                 row.copy_of = Some(leak.key.clone());
                 row.similarity = leak.similarity.or(row.similarity);
                 let of = if leaks[own as usize].is_some() { "it" } else { "a copy of it" };
-                let how = leak
-                    .similarity
-                    .map_or_else(|| "by its hash".to_owned(), |s| format!("with a cosine of {s:.3}"));
+                let how = match (leak.similarity, leak.agreement) {
+                    (Some(cosine), _) => format!("with a cosine of {cosine:.3}"),
+                    (None, Some(agreement)) => format!("by its edges, which agree by {agreement:.2}"),
+                    (None, None) => "by its hash".to_owned(),
+                };
                 (false, format!("{of} came near the test set {how}"))
             }
             None if *at == best => {
@@ -159,6 +204,9 @@ fn decide_component(
                     }
                     NearestContent { joins: true, similarity: Some(s), .. } => {
                         format!("a copy: its nearest has a cosine of {s:.3}")
+                    }
+                    NearestContent { agreement: Some(agreement), .. } => {
+                        format!("a copy: its edges agree with another's by {agreement:.2}")
                     }
                     NearestContent { bits: Some(bits), .. } => {
                         format!("a copy: its hash differs in {bits} bits")

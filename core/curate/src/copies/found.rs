@@ -18,6 +18,7 @@ const CHECKSUM: usize = 32;
 pub struct FoundBlocks {
     folder: PathBuf,
     search: String,
+    kind: &'static str,
     floor: f32,
 }
 
@@ -34,11 +35,16 @@ impl FoundBlocks {
         hash.update(format!("{k} {block}"));
         contents.for_each(|digest| hash.update(digest));
         let search = crate::features::hex(&hash.finalize()[..8]);
-        Self { folder: folder.to_owned(), search, floor }
+        Self { folder: folder.to_owned(), search, kind: "neighbours", floor }
+    }
+
+    /// The same for what was found otherwise.
+    pub fn of_kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
     }
 
     fn path(&self, block: usize) -> PathBuf {
-        self.folder.join(format!("{}-{block:05}.neighbours", self.search))
+        self.folder.join(format!("{}-{block:05}.{}", self.search, self.kind))
     }
 
     /// What was found for a block of `queries`; `None` where it was not, or the file is damaged or begins higher.

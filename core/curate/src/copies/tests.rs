@@ -1,11 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
-use half::f16;
+use std::path::Path;
+
+use dinoscope_base::rng::{self, RngExt};
 
 use super::*;
-use crate::features::{FeatureOrigin, StoredPicture, hex};
+use crate::features::{StoredPicture, hex};
+use crate::made_heap::{MadePicture, lay_down};
+use crate::small_picture::{PIXELS, SmallPicture};
 use crate::table::CuratedPicture;
-use std::path::Path;
 
 const DIM: usize = 8;
 
@@ -16,50 +19,53 @@ struct Made {
     axis: usize,
     degrees: f64,
     hash: Option<u64>,
+    mirror_hash: Option<u64>,
     size: u32,
     blur: f32,
+    /// What it looks like, and whether it is a window of that; not known where it was embedded long ago.
+    look: Option<(u8, bool)>,
 }
 
 fn made(content: u8, axis: usize, degrees: f64) -> Made {
-    Made { content, axis, degrees, hash: None, size: 100, blur: 1.0 }
+    Made { content, axis, degrees, hash: None, mirror_hash: None, size: 100, blur: 1.0, look: None }
 }
 
 fn heap(folder: &Path, table: &str, pictures: &[Made]) {
-    let origin = FeatureOrigin {
-        weights: "w".to_owned(),
-        digest: "d".to_owned(),
-        dim: DIM,
-        size: 28,
-        depth_range: "fixed".to_owned(),
+    let picture = |(i, made): (usize, &Made)| {
+        let features = MadePicture::towards(DIM, made.axis, made.degrees);
+        let mut picture = MadePicture::new(u64::from(made.content), features, format!("{table}-{i}"));
+        let side = made.size;
+        picture.about = StoredPicture { hash: made.hash, size: (side, side), ..picture.about };
+        picture.about.mirror_hash = made.mirror_hash;
+        picture.about.small = made.look.map(|look| Box::new(looks(look)));
+        let side = Some(i64::from(made.size));
+        picture.row = CuratedPicture { width: side, height: side, blur: Some(made.blur), ..picture.row };
+        picture
     };
-    let mut store = FeatureStore::with_origin(folder, &origin).unwrap();
-    let mut rows = Vec::new();
-    for (i, made) in pictures.iter().enumerate() {
-        let digest = [made.content; 32];
-        let mut features = vec![f16::ZERO; DIM];
-        features[made.axis] = f16::from_f64(made.degrees.to_radians().cos());
-        features[DIM - 1 - made.axis] = f16::from_f64(made.degrees.to_radians().sin());
-        let picture =
-            StoredPicture { digest, hash: made.hash, size: (made.size, made.size), ..Default::default() };
-        if store.picture(&digest).is_none() {
-            store.add(&[picture], &features).unwrap();
-        }
-        rows.push(CuratedPicture {
-            key: format!("{table}-{i}"),
-            digest: Some(hex(&digest)),
-            width: Some(i64::from(made.size)),
-            height: Some(i64::from(made.size)),
-            blur: Some(made.blur),
-            ..CuratedPicture::default()
-        });
-    }
-    rows.push(CuratedPicture {
+    let pictures: Vec<MadePicture> = pictures.iter().enumerate().map(picture).collect();
+    let broken = CuratedPicture {
         key: "broken".to_owned(),
         kept: Some(false),
         unreadable: Some("no picture".to_owned()),
         ..CuratedPicture::default()
-    });
-    CurationTable { rows, ..CurationTable::default() }.write(&folder.join(table)).unwrap();
+    };
+    lay_down(folder, table, DIM, &pictures, vec![broken]);
+}
+
+/// A picture of noise that is smooth, by its number, or a window of it.
+fn looks((number, is_window): (u8, bool)) -> SmallPicture {
+    let mut stream = rng::stream(u64::from(number), "looks", 0, 0);
+    let waves: Vec<[f32; 4]> =
+        (0..40).map(|_| [0.0, 0.0, 0.0, 0.0].map(|_: f32| stream.random_range(-1.0..1.0))).collect();
+    let mut out = [0; PIXELS];
+    for (i, pixel) in out.iter_mut().enumerate() {
+        let (x, y) = ((i % 32) as f32 / 32.0, (i / 32) as f32 / 32.0);
+        let (x, y) = if is_window { (0.1 + 0.8 * x, 0.15 + 0.8 * y) } else { (x, y) };
+        let value: f32 =
+            waves.iter().map(|[u, v, shift, high]| high * (20.0 * (u * x + v * y) + 6.0 * shift).sin()).sum();
+        *pixel = (128.0 + 12.0 * value).clamp(0.0, 255.0) as u8;
+    }
+    out
 }
 
 fn run(options: &CopiesOptions) -> (CopiesSummary, Vec<CuratedPicture>) {
@@ -91,6 +97,7 @@ fn one_of_each_component_stays_with_its_reason() {
     assert_eq!(kept(&rows), [1, 3, 4, 7]);
     assert_eq!((summary.pictures, summary.kept, summary.copies, summary.unreadable), (9, 4, 4, 1));
     assert_eq!((summary.components, summary.largest, summary.leaks), (3, 3, 0));
+    assert_eq!(summary.uncompared, 7, "nothing is known of what they look like");
     let components: Vec<_> = rows.iter().map(|row| row.component).collect();
     assert_eq!(components, [Some(0), Some(0), Some(0), Some(3), Some(4), Some(4), Some(6), Some(6), None]);
     let why = |i: usize| rows[i].why.as_deref().unwrap();
@@ -116,6 +123,65 @@ fn one_of_each_component_stays_with_its_reason() {
     assert_eq!(kept(&run(&strict).1), [0, 1, 2, 3, 4, 6, 7]);
     let loose = CopiesOptions { threshold: -0.5, ..options };
     assert_eq!(kept(&run(&loose).1), [1], "all are one");
+}
+
+#[test]
+fn crops_and_mirrored_pictures_are_copies_whatever_their_features_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let looking = |made: Made, look| Made { look: Some(look), ..made };
+    let pictures = [
+        looking(made(1, 0, 0.0), (1, false)),
+        // A cosine of 0.6: far from a copy.
+        Made { size: 80, ..looking(made(2, 0, 53.0), (1, true)) },
+        looking(made(3, 0, 20.0), (2, false)),
+        Made { hash: Some(0xff00), mirror_hash: Some(0xaaaa), ..made(4, 1, 0.0) },
+        Made { hash: Some(0xaaab), mirror_hash: Some(0xff01), size: 50, ..made(5, 2, 0.0) },
+    ];
+    heap(folder.path(), names::EMBED, &pictures);
+    let options = CopiesOptions { threshold: 0.98, ..CopiesOptions::new(folder.path()) };
+    let (summary, rows) = run(&options);
+    assert_eq!((kept(&rows), summary.uncompared), (vec![0, 2, 3], 0));
+    let why = |i: usize| rows[i].why.as_deref().unwrap();
+    assert!(why(1).starts_with("a copy: its edges agree with another's by 0."), "{}", why(1));
+    assert_eq!(
+        (why(4), rows[4].copy_of.as_deref()),
+        ("a copy: its hash differs in 1 bits", Some("embed.parquet-3"))
+    );
+    assert_eq!((rows[1].nearest, rows[0].nearest), (Some(2), Some(2)), "the row of the nearest");
+    // What was found is read again, with another bound too; and without edges.
+    let (again, same) = run(&options);
+    assert!(again == summary && same == rows);
+    let off = CopiesOptions { agreement: None, ..options.clone() };
+    assert_eq!(kept(&run(&off).1), [0, 1, 2, 3]);
+    let far = CopiesOptions { compare: 0.7, ..options.clone() };
+    assert_eq!(kept(&run(&far).1), [0, 1, 2, 3], "too far to be compared");
+    // A test set that holds the crop, and one that is mirrored.
+    let tests = [
+        looking(made(20, 0, 53.0), (1, true)),
+        Made { mirror_hash: Some(0xff00), hash: Some(7), ..made(21, 3, 0.0) },
+    ];
+    heap(folder.path(), names::AGAINST, &tests);
+    let (summary, rows) = run(&CopiesOptions { against: true, against_threshold: 0.99, ..options });
+    assert_eq!((kept(&rows), summary.leaks), (vec![2], 4));
+    assert!(rows[0].why.as_ref().unwrap().contains("by its edges, which agree by 0."), "{:?}", rows[0].why);
+}
+
+#[test]
+fn what_quality_left_out_takes_no_part() {
+    let folder = tempfile::tempdir().unwrap();
+    heap(folder.path(), names::EMBED, &[made(1, 0, 0.0), Made { size: 20, ..made(2, 0, 1.0) }]);
+    let options = CopiesOptions::new(folder.path());
+    assert_eq!(kept(&run(&options).1), [0]);
+    let bounds = crate::QualityOptions { min_blur: None, ..crate::QualityOptions::new(folder.path()) };
+    crate::quality(&bounds, &mut |_, _, _| true).unwrap();
+    let (summary, rows) = run(&options);
+    assert_eq!((kept(&rows), summary.kept, summary.copies), (vec![0], 1, 0));
+    assert!(rows[0].why.as_deref() == Some("there is no copy of it") && rows[1].component.is_none());
+    assert!(rows[1].why.as_ref().unwrap().contains("20 pixels"), "{:?}", rows[1].why);
+    // A table that was made before is told, not read.
+    heap(folder.path(), names::EMBED, &[made(1, 0, 0.0)]);
+    let said = copies(&options, &mut |_, _, _| true).unwrap_err().to_string();
+    assert!(said.contains("quality.parquet") && said.contains("`curate quality` again"), "{said}");
 }
 
 #[test]
@@ -171,7 +237,7 @@ fn a_search_that_was_stopped_goes_on() {
     assert!(matches!(stopped, Err(CurateError::Stopped)) && !folder.path().join(names::COPIES).exists());
     // What was found lies there: the features are not looked at again.
     let found = std::fs::read_dir(folder.path().join(FOUND)).unwrap().count();
-    assert_eq!(found, 1);
+    assert_eq!(found, 2, "neighbours, and which agree");
     let mut heard = Vec::new();
     copies(&options, &mut |done, _, _| {
         heard.push(done);
@@ -205,6 +271,8 @@ fn what_cannot_be_is_a_sentence() {
         (CopiesOptions { threshold: f32::NAN, ..options.clone() }, "--threshold NaN"),
         (CopiesOptions { against_threshold: -1.0, ..options.clone() }, "--against-threshold"),
         (CopiesOptions { k: 0, ..options.clone() }, "--neighbours"),
+        (CopiesOptions { agreement: Some(0.1), ..options.clone() }, "--agreement 0.1"),
+        (CopiesOptions { compare: 3.0, ..options.clone() }, "--compare 3"),
         (CopiesOptions { hash_distance: Some(40), ..options.clone() }, "--hash-distance"),
         (CopiesOptions { memory: 1000, ..options.clone() }, "MB is the least"),
         (CopiesOptions { against: true, ..options.clone() }, "against.parquet"),

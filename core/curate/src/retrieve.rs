@@ -5,13 +5,18 @@
 
 use std::path::PathBuf;
 
+use dinoscope_base::files;
 use dinoscope_base::rng::{self, RngExt};
+use sha2::{Digest, Sha256};
 
 use crate::balance::k_means::{KMeansOptions, RowClusters, assign, k_means};
-use crate::balance::newest;
+use crate::balance::levels;
 use crate::contents::{Contents, known_bytes};
+use crate::copies::FOUND;
+use crate::copies::found::FoundBlocks;
 use crate::features::FeatureStore;
 use crate::nearest::{BlockPlan, SearchOptions, SearchShape, StoredRows, nearest};
+use crate::steps::{CurationStep, table_before};
 use crate::table::{CurationTable, file_digest};
 use crate::{CurateError, Heard, names};
 
@@ -80,7 +85,8 @@ struct FoundPicture {
 /// When there are no features or queries, an option can't be, memory is too little, a file fails, or whoever listens says stop.
 pub fn retrieve(options: &RetrievalOptions, heard: Heard<'_>) -> Result<RetrievalSummary, CurateError> {
     let store = FeatureStore::open(&options.folder)?;
-    let (path, asked) = (newest(&options.folder)?, options.folder.join(names::QUERIES));
+    let asked = options.folder.join(names::QUERIES);
+    let path = table_before(&options.folder, CurationStep::Retrieve)?;
     let (mut table, queries) = (CurationTable::read(&path)?, CurationTable::read(&asked)?);
     let kept: Vec<bool> = table.rows.iter().map(|row| row.kept != Some(false)).collect();
     let heap = Contents::of_rows(&store, &table, &path, &kept)?;
@@ -90,6 +96,8 @@ pub fn retrieve(options: &RetrievalOptions, heard: Heard<'_>) -> Result<Retrieva
         return Err(CurateError::unfit(empty, "no picture in it can be used: there is nothing to find"));
     }
     let search = RetrievalSearch {
+        heap: &heap,
+        wanted: &wanted,
         rows: StoredRows { store: &store, places: &heap.places },
         queries: StoredRows { store: &store, places: &wanted.places },
         options,
@@ -132,6 +140,7 @@ pub fn retrieve(options: &RetrievalOptions, heard: Heard<'_>) -> Result<Retrieva
         });
     }
     table.from = Some(file_digest(&path)?);
+    table.settings = Vec::new();
     table.made = Some(format!("retrieve {:?}", options.method));
     table.write(&options.folder.join(names::RETRIEVE))?;
     Ok(summary)
@@ -139,6 +148,8 @@ pub fn retrieve(options: &RetrievalOptions, heard: Heard<'_>) -> Result<Retrieva
 
 /// Queries among a heap.
 struct RetrievalSearch<'a> {
+    heap: &'a Contents,
+    wanted: &'a Contents,
     rows: StoredRows<'a>,
     queries: StoredRows<'a>,
     options: &'a RetrievalOptions,
@@ -160,13 +171,26 @@ impl RetrievalSearch<'_> {
         let shape = SearchShape { dim, queries, keys, k: neighbours, beside: self.beside + 16 * keys };
         let plan = BlockPlan::new(self.options.memory, shape)?;
         let search = SearchOptions { k: neighbours, floor: f32::NEG_INFINITY, same: false };
-        for range in plan.blocks(queries) {
+        let contents = self.wanted.digests.iter().chain(&self.heap.digests);
+        let known = FoundBlocks::new(
+            &self.options.folder.join(FOUND),
+            contents,
+            (neighbours, plan.queries, search.floor),
+        )
+        .of_kind("retrieved");
+        for (block, range) in plan.blocks(queries).enumerate() {
             let mut hear = |done: usize, all: usize, _: &str| {
                 heard(range.start + range.len() * done / all.max(1), queries, "queries")
             };
-            for near in
-                nearest(&self.queries, range.clone(), &self.rows, search, &plan, &mut hear)?.iter().flatten()
-            {
+            let near = match known.read(block, range.len()) {
+                Some(near) => near,
+                None => {
+                    let near = nearest(&self.queries, range.clone(), &self.rows, search, &plan, &mut hear)?;
+                    known.write(block, &near)?;
+                    near
+                }
+            };
+            for near in near.iter().flatten() {
                 let slot = &mut found[near.key as usize];
                 slot.similarity =
                     if slot.queries == 0 { near.similarity } else { slot.similarity.max(near.similarity) };
@@ -175,6 +199,23 @@ impl RetrievalSearch<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Clusters of the heap, from the disk where they were found before.
+    fn clusters(&self, how: KMeansOptions, heard: Heard<'_>) -> Result<RowClusters, CurateError> {
+        let mut hash = Sha256::new();
+        hash.update(format!("retrieve {} {} {}", how.clusters, how.rounds, how.seed));
+        self.heap.digests.iter().for_each(|digest| hash.update(digest));
+        let folder = self.options.folder.join(levels::FOLDER);
+        let path =
+            folder.join(format!("{}-retrieve.safetensors", crate::features::hex(&hash.finalize()[..8])));
+        if let Some(known) = levels::read(&path, self.rows.store.origin.dim) {
+            return Ok(known);
+        }
+        let found = k_means(&self.rows, how, &mut |done, all, _| heard(done, all, "clusters"))?;
+        files::create_dir_all(&folder).map_err(CurateError::file(&folder))?;
+        levels::write(&path, &found)?;
+        Ok(found)
     }
 
     /// How many clusters gave pictures.
@@ -195,7 +236,7 @@ impl RetrievalSearch<'_> {
             memory: self.options.memory,
             beside: self.beside,
         };
-        let heap = k_means(&self.rows, how, &mut |done, all, _| heard(done, all, "clusters"))?;
+        let heap = self.clusters(how, heard)?;
         let mut asked =
             RowClusters { dim: heap.dim, centres: heap.centres.clone(), ..RowClusters::default() };
         assign(&self.queries, &mut asked, how)?;

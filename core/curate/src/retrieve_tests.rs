@@ -2,35 +2,18 @@
 
 use std::path::Path;
 
-use half::f16;
-
 use super::*;
-use crate::features::{FeatureOrigin, StoredPicture, hex};
+use crate::made_heap::{MadePicture, lay_down};
 use crate::table::CuratedPicture;
 
 /// Pictures by their content and where their features point: an axis of six and degrees away from it.
 fn heap(folder: &Path, table: &str, pictures: &[(u8, usize, f64)]) {
-    let origin = FeatureOrigin {
-        weights: "w".to_owned(),
-        digest: "d".to_owned(),
-        dim: 12,
-        size: 28,
-        depth_range: "fixed".to_owned(),
+    let picture = |(content, axis, degrees): &(u8, usize, f64)| {
+        let features = MadePicture::towards(12, *axis, *degrees);
+        MadePicture::new(u64::from(*content), features, format!("{table}-{content}"))
     };
-    let mut store = FeatureStore::with_origin(folder, &origin).unwrap();
-    let mut rows = Vec::new();
-    for (content, axis, degrees) in pictures {
-        let mut features = vec![f16::ZERO; 12];
-        features[*axis] = f16::from_f64(degrees.to_radians().cos());
-        features[6 + axis] = f16::from_f64(degrees.to_radians().sin());
-        let picture = StoredPicture { digest: [*content; 32], ..StoredPicture::default() };
-        if store.picture(&picture.digest).is_none() {
-            store.add(&[picture], &features).unwrap();
-        }
-        let digest = Some(hex(&[*content; 32]));
-        rows.push(CuratedPicture { key: format!("{table}-{content}"), digest, ..CuratedPicture::default() });
-    }
-    CurationTable { rows, ..CurationTable::default() }.write(&folder.join(table)).unwrap();
+    let pictures: Vec<MadePicture> = pictures.iter().map(picture).collect();
+    lay_down(folder, table, 12, &pictures, Vec::new());
 }
 
 fn options(folder: &Path, method: RetrievalMethod) -> RetrievalOptions {
@@ -88,6 +71,26 @@ fn clusters_give_where_enough_queries_fall_into_them() {
     assert_eq!(run(&options(folder.path(), by(10, 12))).0.found, 12, "the cap");
     // Again the same.
     assert!(run(&options(folder.path(), by(10, 100))).1 == rows);
+}
+
+#[test]
+fn what_was_found_is_not_looked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures: Vec<(u8, usize, f64)> = (0..60).map(|i| (i, usize::from(i) % 4, f64::from(i))).collect();
+    heap(folder.path(), names::EMBED, &pictures);
+    heap(folder.path(), names::QUERIES, &[(200, 0, 5.0), (201, 1, 8.0), (202, 2, 10.0)]);
+    let clusters = RetrievalMethod::Cluster { clusters: 4, least: 1, each: 10, cap: 100 };
+    for method in [RetrievalMethod::Sample { neighbours: 3 }, clusters] {
+        let options = options(folder.path(), method);
+        let (summary, rows) = run(&options);
+        let mut heard = 0;
+        let again = retrieve(&options, &mut |_, _, _| {
+            heard += 1;
+            true
+        });
+        assert_eq!((again.unwrap(), heard), (summary, 0), "from the disk alone");
+        assert!(CurationTable::read(&folder.path().join(names::RETRIEVE)).unwrap().rows == rows);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use dinoscope_base::bytes;
 use dinoscope_base::rng::{self, RngExt};
 
 use crate::nearest::{BlockPlan, FeatureRows, SearchOptions, SearchShape, nearest};
@@ -237,12 +238,33 @@ fn fill_empty(rows: &dyn FeatureRows, found: &mut RowClusters) -> Result<(), Cur
     Ok(())
 }
 
+/// Rows that centres begin from: as many as are wanted, fewer where memory is short, never fewer than centres.
+pub(super) fn sample_rows(
+    k: usize,
+    total: usize,
+    dim: usize,
+    options: KMeansOptions,
+) -> Result<usize, CurateError> {
+    let wanted = (SAMPLE.0 * k).max(SAMPLE.1).min(total);
+    // A row with its distances to the centres: those so far, of the candidate, and of the best one. All rows have a number.
+    let (each, fixed) = (4 * dim + 3 * size_of::<f64>(), options.beside + total * size_of::<usize>());
+    let fits = options.memory.saturating_sub(fixed) / each;
+    if fits < k.min(wanted) {
+        let least = (fixed + k.min(wanted) * each).div_ceil(1_000_000);
+        return Err(CurateError::Option(format!(
+            "--memory {} is too little for {k} clusters of {total} pictures: --memory {least}MB is the least",
+            bytes::shown(options.memory as u64)
+        )));
+    }
+    Ok(wanted.min(fits))
+}
+
 /// Centres to begin with, by k-means++ on a sample.
 fn begin(rows: &dyn FeatureRows, options: KMeansOptions) -> Result<Vec<f32>, CurateError> {
     let (dim, total) = (rows.dim(), rows.rows());
     let k = options.clusters.clamp(1, total.max(1));
     let mut stream = rng::stream(options.seed, "k-means", k as u64, 0);
-    let wanted = (SAMPLE.0 * k).max(SAMPLE.1).min(total);
+    let wanted = sample_rows(k, total, dim, options)?;
     // The first steps of a Fisher–Yates shuffle.
     let mut order: Vec<usize> = (0..total).collect();
     for i in 0..wanted {

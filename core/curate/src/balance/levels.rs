@@ -15,7 +15,7 @@ use crate::nearest::FeatureRows;
 use crate::{CurateError, Heard};
 
 /// Folder of levels.
-const FOLDER: &str = "clusters";
+pub(crate) const FOLDER: &str = "clusters";
 
 /// Clusters of pictures, clusters of those, and so on.
 pub struct ClusterLevels {
@@ -148,7 +148,11 @@ fn find(
     Ok(found)
 }
 
-fn write(path: &Path, level: &RowClusters) -> Result<(), CurateError> {
+/// Keeps a level.
+///
+/// # Errors
+/// When it can't be written.
+pub(crate) fn write(path: &Path, level: &RowClusters) -> Result<(), CurateError> {
     let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let of: Vec<u8> = level.of.iter().flat_map(|v| v.to_le_bytes()).collect();
     let (centres, distance) = (bytes(&level.centres), bytes(&level.distance));
@@ -163,7 +167,7 @@ fn write(path: &Path, level: &RowClusters) -> Result<(), CurateError> {
 }
 
 /// A level of a file; none where it is absent or damaged.
-fn read(path: &Path, dim: usize) -> Option<RowClusters> {
+pub(crate) fn read(path: &Path, dim: usize) -> Option<RowClusters> {
     let bytes = files::read(path).ok()?;
     let file = SafeTensors::deserialize(&bytes).ok()?;
     let numbers = |name: &str| -> Option<Vec<f32>> {

@@ -5,18 +5,18 @@
 //! over what there is. From the coarsest level down each cluster gives its share of the target ([`sampling::shares`]).
 
 pub(crate) mod k_means;
-mod levels;
+pub(crate) mod levels;
 mod sampling;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use dinoscope_base::files;
 use dinoscope_base::rng::{self, RngExt};
 
 use crate::contents::{Contents, known_bytes};
 use crate::features::FeatureStore;
 use crate::nearest::StoredRows;
+use crate::steps::{CurationStep, table_before};
 use crate::table::{CurationTable, file_digest};
 use crate::{CurateError, Heard, names};
 use k_means::{KMeansOptions, RowClusters};
@@ -112,22 +112,6 @@ pub struct BalanceSummary {
     pub after: (usize, usize),
 }
 
-/// The table that a step reads: that of copies, else that of features.
-///
-/// # Errors
-/// When there is none, or that of copies was made from other features.
-pub(crate) fn newest(folder: &Path) -> Result<PathBuf, CurateError> {
-    let (embedded, copies) = (folder.join(names::EMBED), folder.join(names::COPIES));
-    if !files::exists(&copies) {
-        return Ok(embedded);
-    }
-    if files::exists(&embedded) && CurationTable::read(&copies)?.from != Some(file_digest(&embedded)?) {
-        let reason = format!("it was made before {}: run `curate copies` again", embedded.display());
-        return Err(CurateError::unfit(&copies, reason));
-    }
-    Ok(copies)
-}
-
 /// Draws a balanced set and writes which pictures stay.
 ///
 /// # Errors
@@ -135,7 +119,7 @@ pub(crate) fn newest(folder: &Path) -> Result<PathBuf, CurateError> {
 /// are whole are kept.
 pub fn balance(options: &BalanceOptions, heard: Heard<'_>) -> Result<BalanceSummary, CurateError> {
     let store = FeatureStore::open(&options.folder)?;
-    let path = newest(&options.folder)?;
+    let path = table_before(&options.folder, CurationStep::Balance)?;
     let mut table = CurationTable::read(&path)?;
     let kept: Vec<bool> = table.rows.iter().map(|row| row.kept != Some(false)).collect();
     let contents = Contents::of_rows(&store, &table, &path, &kept)?;
@@ -177,6 +161,7 @@ pub fn balance(options: &BalanceOptions, heard: Heard<'_>) -> Result<BalanceSumm
         });
     }
     table.from = Some(file_digest(&path)?);
+    table.settings = vec![("target".to_owned(), options.target as f32)];
     table.made = Some(format!("balance to {} over {levels:?} clusters", options.target));
     table.write(&options.folder.join(names::BALANCE))?;
     let ends = |counts: &[usize]| {

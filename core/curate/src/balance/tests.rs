@@ -1,10 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+
 use half::f16;
 
 use super::k_means::{RowsInMemory, assign, k_means};
 use super::*;
-use crate::features::{FeatureOrigin, StoredPicture, hex};
+use crate::features::hex;
+use crate::made_heap::{MadePicture, lay_down};
 use crate::table::CuratedPicture;
 
 const DIM: usize = 16;
@@ -28,36 +31,18 @@ fn how(clusters: usize) -> KMeansOptions {
 }
 
 fn heap(folder: &Path, sizes: &[usize]) {
-    let origin = FeatureOrigin {
-        weights: "w".to_owned(),
-        digest: "d".to_owned(),
-        dim: DIM,
-        size: 28,
-        depth_range: "fixed".to_owned(),
+    let picture = |(i, row): (usize, Vec<f32>)| {
+        MadePicture::new(i as u64, row.into_iter().map(f16::from_f32).collect(), i.to_string())
     };
-    let mut store = FeatureStore::with_origin(folder, &origin).unwrap();
-    let rows = around(sizes, 1);
-    let digest = |i: usize| {
-        let mut digest = [0; 32];
-        digest[..8].copy_from_slice(&(i as u64).to_le_bytes());
-        digest
-    };
-    let pictures: Vec<StoredPicture> =
-        (0..rows.len()).map(|i| StoredPicture { digest: digest(i), ..StoredPicture::default() }).collect();
-    let features: Vec<f16> = rows.iter().flatten().map(|v| f16::from_f32(*v)).collect();
-    store.add(&pictures, &features).unwrap();
-    let mut table: Vec<CuratedPicture> = (0..rows.len())
-        .map(|i| CuratedPicture { key: i.to_string(), digest: Some(hex(&digest(i))), ..Default::default() })
-        .collect();
+    let pictures: Vec<MadePicture> = around(sizes, 1).into_iter().enumerate().map(picture).collect();
     let row = |key: &str, i: usize, kept| CuratedPicture {
         key: key.to_owned(),
-        digest: Some(hex(&digest(i))),
+        digest: Some(hex(&pictures[i].about.digest)),
         kept,
         ..Default::default()
     };
-    table.push(row("twice", 0, None));
-    table.push(row("a copy", 1, Some(false)));
-    CurationTable { rows: table, ..Default::default() }.write(&folder.join(names::EMBED)).unwrap();
+    let more = vec![row("twice", 0, None), row("a copy", 1, Some(false))];
+    lay_down(folder, names::EMBED, DIM, &pictures, more);
 }
 
 #[test]
@@ -88,6 +73,11 @@ fn clusters_are_where_the_rows_are() {
     assert!(found.count() == 3 && found.distance.iter().all(|distance| *distance < 1e-6));
     let stopped = k_means(&source, how(5), &mut |_, _, _| false);
     assert!(matches!(stopped, Err(CurateError::Stopped)));
+    // A sample that fits the memory alone, and one that can't.
+    let least = 129 * 8 + 40 * (4 * DIM + 24);
+    let of = |memory| super::k_means::sample_rows(40, 129, DIM, KMeansOptions { memory, ..how(40) });
+    assert_eq!((of(least).unwrap(), of(1 << 30).unwrap()), (40, 129));
+    assert!(of(least - 1).unwrap_err().to_string().contains("MB is the least"));
     // The memory is bounded here too.
     let mut none = RowClusters { dim: DIM, centres: data[..DIM].to_vec(), ..Default::default() };
     assert!(assign(&source, &mut none, KMeansOptions { memory: 10, ..how(1) }).is_err());

@@ -10,9 +10,16 @@ mod copies;
 mod embed;
 mod error;
 mod features;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod made_heap;
 mod nearest;
 mod picture;
+mod quality;
+mod report;
 mod retrieve;
+mod small_picture;
+mod steps;
 mod table;
 
 pub use balance::{BalanceOptions, BalanceSummary, ClusterDraw, balance};
@@ -21,8 +28,12 @@ pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use error::{CurateError, Heard};
 pub use features::{FeatureOrigin, FeatureStore, StoredPicture};
 pub use nearest::{BlockPlan, FeatureRows, Neighbour, SearchOptions, SearchShape, nearest};
+pub use picture::PictureQuality;
+pub use quality::{QualityOptions, QualitySummary, quality};
+pub use report::{CurationReportOptions, CurationReportSummary, report};
 pub use retrieve::{RetrievalMethod, RetrievalOptions, RetrievalSummary, retrieve};
-pub use table::{CuratedPicture, CurationTable};
+pub use steps::CurationStep;
+pub use table::{CuratedPicture, CurationTable, RowsTaken};
 
 /// Files of a folder of curation.
 pub mod names {
@@ -30,12 +41,16 @@ pub mod names {
     pub const EMBED: &str = "embed.parquet";
     /// Of the folder that copies are looked for against.
     pub const AGAINST: &str = "against.parquet";
+    /// The rows that the filters of quality leave.
+    pub const QUALITY: &str = "quality.parquet";
     /// The rows that the search for copies leaves.
     pub const COPIES: &str = "copies.parquet";
     /// The rows that the balance leaves.
     pub const BALANCE: &str = "balance.parquet";
     /// Of the pictures whose like is looked for.
     pub const QUERIES: &str = "queries.parquet";
+    /// The page of what each step took and left.
+    pub const REPORT: &str = "report.html";
     /// The rows that retrieval leaves.
     pub const RETRIEVE: &str = "retrieve.parquet";
 }

@@ -1,23 +1,18 @@
 //! `dinoscope curate balance`.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
-use dinoscope_core::bytes;
 use dinoscope_curate::{BalanceOptions, ClusterDraw, balance, names};
 use serde_json::json;
 
-use crate::cli::interrupt::StopFlag;
-use crate::cli::progress::CliProgress;
+use super::step::{CurateMemoryArgs, CurateStepArgs, follow};
 use crate::cli::status::CliExitStatus;
 use crate::cli::terminal::out;
 
 /// As many pictures as are wanted, drawn evenly over what there is.
 #[derive(clap::Args)]
 pub struct BalanceArgs {
-    /// The folder of curation. Pictures that `curate copies` has left are drawn from where it ran, all of them else.
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    #[command(flatten)]
+    step: CurateStepArgs,
     /// Pictures that are wanted.
     #[arg(long, value_name = "N")]
     target: usize,
@@ -40,12 +35,8 @@ pub struct BalanceArgs {
     /// Seed of all choices.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Memory that it may take: 500MB, 2GB.
-    #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = bytes::parse)]
-    memory: u64,
-    /// One JSON object instead of words.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    memory: CurateMemoryArgs,
 }
 
 fn drawn(text: &str) -> Result<ClusterDraw, String> {
@@ -65,22 +56,12 @@ pub fn run(arguments: &BalanceArgs) -> Result<CliExitStatus> {
         sample: arguments.sample,
         draw: arguments.draw,
         seed: arguments.seed,
-        memory: usize::try_from(arguments.memory).unwrap_or(usize::MAX),
-        ..BalanceOptions::new(&arguments.folder, arguments.target)
+        memory: arguments.memory.bytes(),
+        ..BalanceOptions::new(&arguments.step.folder, arguments.target)
     };
-    let stop = StopFlag::listen()?;
-    let mut progress: Option<CliProgress> = None;
-    let found = balance(&options, &mut |done, all, what| {
-        let progress = progress.get_or_insert_with(|| CliProgress::new(all as u64, "rounds", arguments.json));
-        progress.set(done as u64, what.to_owned());
-        !stop.is_set()
-    });
-    if let Some(progress) = progress {
-        progress.finish();
-    }
-    let found = found?;
-    let table = arguments.folder.join(names::BALANCE);
-    if arguments.json {
+    let found = follow("rounds", arguments.step.json, |heard| balance(&options, heard))?;
+    let table = arguments.step.folder.join(names::BALANCE);
+    if arguments.step.json {
         out!(
             "{}",
             json!({

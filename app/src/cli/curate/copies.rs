@@ -3,22 +3,19 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dinoscope_core::bytes;
 use dinoscope_curate::{CopiesOptions, CopiesSummary, copies, names};
 use serde_json::json;
 
 use super::embed::embed_beside;
-use crate::cli::interrupt::StopFlag;
-use crate::cli::progress::CliProgress;
+use super::step::{CurateMemoryArgs, CurateStepArgs, OptionalBound, follow};
 use crate::cli::status::CliExitStatus;
-use crate::cli::terminal::out;
+use crate::cli::terminal::{note, out};
 
 /// Which pictures are copies of each other.
 #[derive(clap::Args)]
 pub struct CopiesArgs {
-    /// The folder of curation that `curate embed` has filled.
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    #[command(flatten)]
+    step: CurateStepArgs,
     /// A test set (a folder, list or archive): pictures that come near one of its pictures are left out with all their
     /// copies. Given again, all of them.
     #[arg(long, value_name = "PICTURES")]
@@ -29,35 +26,24 @@ pub struct CopiesArgs {
     /// Cosine from which a picture is too near to one of --against.
     #[arg(long, value_name = "COSINE", default_value_t = CopiesOptions::AGAINST)]
     against_threshold: f32,
-    /// Bits of 64 in which the perceptual hashes of copies differ at most; `off` where features and bytes alone count.
-    #[arg(long, value_name = "BITS", default_value = "4", value_parser = hash_distance)]
-    hash_distance: HashDistance,
+    /// Bits of 64 in which the perceptual hashes of copies, or of one and the other mirrored, differ at most; or `off`.
+    #[arg(long, value_name = "BITS", default_value = "4")]
+    hash_distance: OptionalBound<u32>,
+    /// How far the edges of two neighbours agree from which they are copies, the one a window of the other or mirrored: 0.4 to
+    /// 1, or `off`. Unlike cosines it does not depend on the weights.
+    #[arg(long, value_name = "SHARE", default_value = "0.7")]
+    agreement: OptionalBound<f32>,
+    /// Cosine from which neighbours are compared by their edges.
+    #[arg(long, value_name = "COSINE", default_value_t = CopiesOptions::COMPARE)]
+    compare: f32,
     /// Neighbours of each picture that are looked at.
     #[arg(long, value_name = "K", default_value_t = 64)]
     neighbours: usize,
-    /// Memory that the search may take: 500MB, 2GB.
-    #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = bytes::parse)]
-    memory: u64,
+    #[command(flatten)]
+    memory: CurateMemoryArgs,
     /// auto, cpu, gpu or gpu:N, for the pictures of --against [default: as `dinoscope config` shows; auto at first].
     #[arg(long)]
     device: Option<String>,
-    /// One JSON object instead of words.
-    #[arg(long)]
-    json: bool,
-}
-
-/// `--hash-distance BITS|off`.
-#[derive(Clone, Copy)]
-struct HashDistance(Option<u32>);
-
-fn hash_distance(text: &str) -> Result<HashDistance, String> {
-    match text {
-        "off" => Ok(HashDistance(None)),
-        _ => text
-            .parse()
-            .map(|bits| HashDistance(Some(bits)))
-            .map_err(|_| "expected a number of bits, or off".to_owned()),
-    }
 }
 
 /// Finds copies, and says what was found.
@@ -65,8 +51,9 @@ pub fn run(arguments: &CopiesArgs) -> Result<CliExitStatus> {
     let status = match arguments.against[..] {
         [] => CliExitStatus::Done,
         _ => {
-            let where_to = (arguments.folder.as_path(), names::AGAINST);
-            embed_beside(&arguments.against, where_to, arguments.device.as_deref(), arguments.json)?.status()
+            let where_to = (arguments.step.folder.as_path(), names::AGAINST);
+            embed_beside(&arguments.against, where_to, arguments.device.as_deref(), arguments.step.json)?
+                .status()
         }
     };
     let options = CopiesOptions {
@@ -75,33 +62,25 @@ pub fn run(arguments: &CopiesArgs) -> Result<CliExitStatus> {
         against: !arguments.against.is_empty(),
         hash_distance: arguments.hash_distance.0,
         k: arguments.neighbours,
-        memory: usize::try_from(arguments.memory).unwrap_or(usize::MAX),
-        ..CopiesOptions::new(&arguments.folder)
+        agreement: arguments.agreement.0,
+        compare: arguments.compare,
+        memory: arguments.memory.bytes(),
+        ..CopiesOptions::new(&arguments.step.folder)
     };
-    let stop = StopFlag::listen()?;
-    let mut progress: Option<CliProgress> = None;
-    let found = copies(&options, &mut |done, all, what| {
-        let progress =
-            progress.get_or_insert_with(|| CliProgress::new(all as u64, "pictures", arguments.json));
-        progress.set(done as u64, what.to_owned());
-        !stop.is_set()
-    });
-    if let Some(progress) = progress {
-        progress.finish();
-    }
-    say(arguments, &found?);
+    let found = follow("pictures", arguments.step.json, |heard| copies(&options, heard))?;
+    say(arguments, &found);
     Ok(status)
 }
 
 fn say(arguments: &CopiesArgs, found: &CopiesSummary) {
-    let table = arguments.folder.join(names::COPIES);
-    if arguments.json {
+    let table = arguments.step.folder.join(names::COPIES);
+    if arguments.step.json {
         out!(
             "{}",
             json!({
                 "event": "copies", "table": table.display().to_string(), "pictures": found.pictures,
                 "kept": found.kept, "copies": found.copies, "near_test": found.leaks,
-                "unreadable": found.unreadable, "components": found.components, "largest": found.largest,
+                "unreadable": found.unreadable, "uncompared": found.uncompared, "components": found.components, "largest": found.largest,
                 "similarities": found.histogram,
             })
         );
@@ -115,6 +94,13 @@ fn say(arguments: &CopiesArgs, found: &CopiesSummary) {
         out!("{} came near the test set, or a copy of them did", found.leaks);
     }
     if found.unreadable > 0 {
-        out!("{} can't be read", found.unreadable);
+        out!("{} can't be read, or were left out before", found.unreadable);
+    }
+    if found.uncompared > 0 {
+        note!(
+            "{} were embedded by an older version, which kept no small pictures: crops of them are not found; `curate embed` \
+             into a new folder keeps them",
+            found.uncompared
+        );
     }
 }

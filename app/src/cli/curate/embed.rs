@@ -9,9 +9,8 @@ use dinoscope_core::eval::cache::digest;
 use dinoscope_core::model::Vit;
 use dinoscope_curate::{EmbedOptions, EmbedSummary, FeatureOrigin, FeatureStore, embed, names};
 
-use crate::cli::interrupt::StopFlag;
+use super::step::follow;
 use crate::cli::load;
-use crate::cli::progress::CliProgress;
 use crate::cli::status::{CliExitStatus, FailedInputs};
 use crate::cli::terminal::{note, out};
 
@@ -29,6 +28,10 @@ pub struct EmbedArgs {
     out: PathBuf,
     #[command(flatten)]
     how: EmbedModelArgs,
+    /// Features are the mean of those of a picture and of the mirrored one: twice the work, and both are the same to them. A
+    /// folder that has features already goes on with what it has.
+    #[arg(long)]
+    mirrored: bool,
     /// Features are saved after so many pictures: what is lost at most where the program is killed.
     #[arg(long, value_name = "N", default_value_t = SAVE_EVERY)]
     save_every: usize,
@@ -74,8 +77,8 @@ pub struct EmbedModel {
 }
 
 impl EmbedModelArgs {
-    /// Opens the model; `quiet` beside JSON.
-    pub fn open(&self, quiet: bool) -> Result<EmbedModel> {
+    /// Opens the model; features are of two views where they are `mirrored`; `quiet` beside JSON.
+    pub fn open(&self, mirrored: bool, quiet: bool) -> Result<EmbedModel> {
         let chosen = load::device(self.device.as_deref(), quiet)?;
         let named = load::with_part(&self.weights, self.part.as_deref(), self.heads);
         let backbone = load::backbone(&named, &chosen.device, false)?;
@@ -89,6 +92,7 @@ impl EmbedModelArgs {
             dim: config.dim,
             size,
             depth_range: self.depth_range.to_string(),
+            mirrored,
         };
         Ok(EmbedModel { backbone, chosen, origin, batch: self.batch, range: self.depth_range })
     }
@@ -111,18 +115,9 @@ impl EmbedModel {
             part,
             range: self.range,
         };
-        let stop = StopFlag::listen()?;
-        let mut progress: Option<CliProgress> = None;
-        let summary =
-            embed(&self.backbone, &self.chosen.device, &self.origin, &options, &mut |done, all, key| {
-                let progress = progress.get_or_insert_with(|| CliProgress::new(all as u64, "pictures", json));
-                progress.set(done as u64, key.to_owned());
-                !stop.is_set()
-            });
-        if let Some(progress) = progress {
-            progress.finish();
-        }
-        let summary = summary?;
+        let summary = follow("pictures", json, |heard| {
+            embed(&self.backbone, &self.chosen.device, &self.origin, &options, heard)
+        })?;
         let mut failed = FailedInputs::new(json);
         summary.unreadable.iter().for_each(|(key, why)| failed.add(key, why));
         Ok((summary, failed))
@@ -146,7 +141,8 @@ pub fn embed_beside(
         depth_range: origin.depth_range.parse().map_err(anyhow::Error::msg)?,
         device: device.map(str::to_owned),
     };
-    let model = how.open(json).context("the weights of the features are needed once more")?;
+    let model =
+        how.open(origin.mirrored, json).context("the weights of the features are needed once more")?;
     let (summary, failed) = model.embed(places, (folder, table), SAVE_EVERY, json)?;
     note!("{} pictures beside the heap, {} of them embedded now", summary.pictures, summary.embedded);
     Ok(failed)
@@ -154,7 +150,9 @@ pub fn embed_beside(
 
 /// Embeds, and says what was done.
 pub fn run(arguments: &EmbedArgs) -> Result<CliExitStatus> {
-    let model = arguments.how.open(arguments.json)?;
+    let before = FeatureStore::origin(&arguments.out)?;
+    let mirrored = arguments.mirrored || before.is_some_and(|origin| origin.mirrored);
+    let model = arguments.how.open(mirrored, arguments.json)?;
     let where_to = (arguments.out.as_path(), names::EMBED);
     let (summary, failed) = model.embed(&arguments.places, where_to, arguments.save_every, arguments.json)?;
     let table = arguments.out.join(names::EMBED);

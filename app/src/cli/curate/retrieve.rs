@@ -3,22 +3,19 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dinoscope_core::bytes;
 use dinoscope_curate::{RetrievalMethod, RetrievalOptions, names, retrieve};
 use serde_json::json;
 
 use super::embed::embed_beside;
-use crate::cli::interrupt::StopFlag;
-use crate::cli::progress::CliProgress;
+use super::step::{CurateMemoryArgs, CurateStepArgs, follow};
 use crate::cli::status::CliExitStatus;
 use crate::cli::terminal::out;
 
 /// Pictures of the heap that resemble those of a collection.
 #[derive(clap::Args)]
 pub struct RetrieveArgs {
-    /// The folder of curation. Pictures that `curate copies` has left are looked through where it ran, all of them else.
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    #[command(flatten)]
+    step: CurateStepArgs,
     /// What is looked for: a folder, list or archive of pictures. Given again, all of them.
     #[arg(long, value_name = "PICTURES", required = true)]
     query: Vec<PathBuf>,
@@ -40,21 +37,17 @@ pub struct RetrieveArgs {
     /// Seed of clusters, and of what is drawn from them.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Memory that it may take: 500MB, 2GB.
-    #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = bytes::parse)]
-    memory: u64,
+    #[command(flatten)]
+    memory: CurateMemoryArgs,
     /// auto, cpu, gpu or gpu:N, for the queries [default: as `dinoscope config` shows; auto at first].
     #[arg(long)]
     device: Option<String>,
-    /// One JSON object instead of words.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Finds pictures, and says what was found.
 pub fn run(arguments: &RetrieveArgs) -> Result<CliExitStatus> {
-    let where_to = (arguments.folder.as_path(), names::QUERIES);
-    let failed = embed_beside(&arguments.query, where_to, arguments.device.as_deref(), arguments.json)?;
+    let where_to = (arguments.step.folder.as_path(), names::QUERIES);
+    let failed = embed_beside(&arguments.query, where_to, arguments.device.as_deref(), arguments.step.json)?;
     let method = match arguments.clusters {
         None => RetrievalMethod::Sample { neighbours: arguments.neighbours },
         Some(clusters) => RetrievalMethod::Cluster {
@@ -65,25 +58,16 @@ pub fn run(arguments: &RetrieveArgs) -> Result<CliExitStatus> {
         },
     };
     let options = RetrievalOptions {
-        folder: arguments.folder.clone(),
+        folder: arguments.step.folder.clone(),
         method,
         rounds: 50,
         seed: arguments.seed,
-        memory: usize::try_from(arguments.memory).unwrap_or(usize::MAX),
+        memory: arguments.memory.bytes(),
     };
-    let stop = StopFlag::listen()?;
-    let mut progress: Option<CliProgress> = None;
-    let found = retrieve(&options, &mut |done, all, what| {
-        let progress = progress.get_or_insert_with(|| CliProgress::new(all as u64, what, arguments.json));
-        progress.set(done as u64, String::new());
-        !stop.is_set()
-    });
-    if let Some(progress) = progress {
-        progress.finish();
-    }
-    let found = found?;
-    let table = arguments.folder.join(names::RETRIEVE);
-    if arguments.json {
+    let unit = if arguments.clusters.is_some() { "rounds" } else { "queries" };
+    let found = follow(unit, arguments.step.json, |heard| retrieve(&options, heard))?;
+    let table = arguments.step.folder.join(names::RETRIEVE);
+    if arguments.step.json {
         out!(
             "{}",
             json!({

@@ -6,6 +6,7 @@ mod channels;
 mod comparing;
 mod corrupted;
 mod curating;
+mod curating_heap;
 mod data_folders;
 mod docs;
 mod features;

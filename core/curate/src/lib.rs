@@ -10,6 +10,7 @@ mod copies;
 mod embed;
 mod error;
 mod features;
+pub mod heap;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod made_heap;
@@ -45,6 +46,8 @@ pub mod names {
     pub const QUALITY: &str = "quality.parquet";
     /// The rows that the search for copies leaves.
     pub const COPIES: &str = "copies.parquet";
+    /// The rows with what was decided in a window.
+    pub const CHOSEN: &str = "chosen.parquet";
     /// The rows that the balance leaves.
     pub const BALANCE: &str = "balance.parquet";
     /// Of the pictures whose like is looked for.

@@ -60,6 +60,30 @@ impl QualityOptions {
         }
     }
 
+    /// No bounds: nothing is left out.
+    pub fn none(folder: impl Into<PathBuf>) -> Self {
+        let (min_side, max_aspect, min_blur, max_darkness) = (None, None, None, None);
+        Self { folder: folder.into(), min_side, max_aspect, min_blur, max_darkness }
+    }
+
+    /// The bounds as a table keeps them.
+    pub(crate) fn settings(&self) -> Vec<(String, f32)> {
+        let bound = |name: &str, value: Option<f32>| Some((name.to_owned(), value?));
+        let bounds = [
+            bound("min_side", self.min_side.map(|side| side as f32)),
+            bound("max_aspect", self.max_aspect),
+            bound("min_blur", self.min_blur),
+            bound("max_darkness", self.max_darkness),
+        ];
+        bounds.into_iter().flatten().collect()
+    }
+
+    /// Why a picture is left out, in a sentence; nothing where it stays.
+    pub fn fault(&self, row: &CuratedPicture) -> Option<String> {
+        let reasons: Vec<String> = self.reasons(row).into_iter().map(|(_, why)| why).collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+
     /// Why a picture is left out: all reasons, by which of the summary's.
     fn reasons(&self, row: &CuratedPicture) -> Vec<(QualityFlaw, String)> {
         let (width, height) = (row.width.unwrap_or(0), row.height.unwrap_or(0));
@@ -152,17 +176,9 @@ pub fn quality(options: &QualityOptions, heard: Heard<'_>) -> Result<QualitySumm
             continue;
         }
         row.kept = Some(false);
-        let reasons: Vec<String> = reasons.into_iter().map(|(_, why)| why).collect();
-        row.why = Some(reasons.join("; "));
+        row.why = options.fault(row);
     }
-    let bound = |name: &str, value: Option<f32>| Some((name.to_owned(), value?));
-    let bounds = [
-        bound("min_side", options.min_side.map(|side| side as f32)),
-        bound("max_aspect", options.max_aspect),
-        bound("min_blur", options.min_blur),
-        bound("max_darkness", options.max_darkness),
-    ];
-    table.settings = bounds.into_iter().flatten().collect();
+    table.settings = options.settings();
     table.from = Some(file_digest(&path)?);
     table.made = Some("quality".to_owned());
     table.write(&options.folder.join(names::QUALITY))?;

@@ -125,6 +125,16 @@ impl ContentRows {
     }
 }
 
+fn pixels(row: &CuratedPicture) -> i64 {
+    row.width.unwrap_or(0) * row.height.unwrap_or(0)
+}
+
+/// What orders the pictures of a component, the one that stays last: the largest, of those the sharpest, of those the first.
+pub fn rank(about: &CuratedPicture, row: usize) -> (i64, u32, Reverse<usize>) {
+    // Blur is no number below 0, whose bits order it.
+    (pixels(about), about.blur.unwrap_or(0.0).max(0.0).to_bits(), Reverse(row))
+}
+
 fn decide_component(
     table: &mut CurationTable,
     rows: &[usize],
@@ -134,13 +144,7 @@ fn decide_component(
     summary: &mut CopiesSummary,
 ) {
     let content = |row: usize| contents.of_row[row].unwrap_or_default();
-    let pixels = |row: &CuratedPicture| row.width.unwrap_or(0) * row.height.unwrap_or(0);
-    let rank = |row: &usize| {
-        let about = &table.rows[*row];
-        // Blur is no number below 0, whose bits order it.
-        (pixels(about), about.blur.unwrap_or(0.0).max(0.0).to_bits(), Reverse(*row))
-    };
-    let Some(best) = rows.iter().copied().max_by_key(rank) else { return };
+    let Some(best) = rows.iter().copied().max_by_key(|row| rank(&table.rows[*row], *row)) else { return };
     let leak = rows
         .iter()
         .filter_map(|row| leaks[content(*row) as usize].as_ref())

@@ -5,9 +5,9 @@
 //! of an evaluation set are dropped. Beside features, equal bytes, near hashes, mirrored too, and pictures whose edges agree are
 //! edges of the graph too: to features that were not made for it a crop is another picture.
 
-mod choice;
+pub(crate) mod choice;
 mod compared;
-mod components;
+pub(crate) mod components;
 pub(crate) mod found;
 mod hash_pairs;
 
@@ -178,15 +178,9 @@ pub fn copies(options: &CopiesOptions, heard: Heard<'_>) -> Result<CopiesSummary
         }
     })?;
     if let Some(distance) = options.hash_distance {
-        let count = contents.len() as u32;
-        let both = [contents.hashed(), contents.mirror_hashed(contents.len())].concat();
-        hash_pairs(&both, distance, |a, b, apart| {
-            let (a, b) = (a % count, b % count);
-            // A picture may be its own mirror.
-            if a != b {
-                sets.join(a, b);
-                [a, b].into_iter().for_each(|content| known[content as usize].hash(apart));
-            }
+        near_hashes(&contents, distance, &mut |a, b, apart| {
+            sets.join(a, b);
+            [a, b].into_iter().for_each(|content| known[content as usize].hash(apart));
         });
     }
     let mut leaks: Vec<Option<ComponentLeak>> = vec![None; contents.len()];
@@ -208,6 +202,52 @@ pub fn copies(options: &CopiesOptions, heard: Heard<'_>) -> Result<CopiesSummary
     table.settings.extend(options.against.then(|| bound("against_threshold", options.against_threshold)));
     table.write(&options.folder.join(names::COPIES))?;
     Ok(summary)
+}
+
+/// Contents whose hashes, mirrored or not, differ in `distance` bits at most, with in how many.
+pub(crate) fn near_hashes(contents: &Contents, distance: u32, near: &mut dyn FnMut(u32, u32, u32)) {
+    let count = contents.len() as u32;
+    let both = [contents.hashed(), contents.mirror_hashed(contents.len())].concat();
+    hash_pairs(&both, distance, |a, b, apart| {
+        let (a, b) = (a % count, b % count);
+        // A picture may be its own mirror.
+        if a != b {
+            near(a, b, apart);
+        }
+    });
+}
+
+/// What is near to each content: all its neighbours, the nearest first, and those whose edges agree with it, with how far.
+#[derive(Default)]
+pub(crate) struct NearContents {
+    /// Of each content.
+    pub neighbours: Vec<Vec<Neighbour>>,
+    /// Two contents, and how far they agree.
+    pub edges: Vec<(u32, u32, f32)>,
+}
+
+impl NearContents {
+    /// Finds them, or reads what was kept. `beside` is what else is in memory.
+    ///
+    /// # Errors
+    /// When memory is too little, a file fails, or whoever listens says stop.
+    pub fn find(
+        options: &CopiesOptions,
+        store: &FeatureStore,
+        contents: &Contents,
+        beside: usize,
+        heard: Heard<'_>,
+    ) -> Result<Self, CurateError> {
+        let beside = beside + options.agreement.map_or(0, |_| compared_bytes());
+        let search = CopySearch { options, store, contents, beside };
+        let mut all = Self { neighbours: vec![Vec::new(); contents.len()], edges: Vec::new() };
+        search.near(contents, true, options.threshold, heard, &mut |query, near, how| match how {
+            CopySign::Cosine => all.neighbours[query as usize].push(near),
+            CopySign::Edges => all.edges.push((query, near.key, near.similarity)),
+        })?;
+        all.neighbours.iter_mut().for_each(|near| near.sort_by(|a, b| b.similarity.total_cmp(&a.similarity)));
+        Ok(all)
+    }
 }
 
 /// What a pair of pictures is told to be copies by.
@@ -370,4 +410,4 @@ fn find_leaks(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,23 +14,23 @@ const DIM: usize = 8;
 
 /// A picture of a made-up heap: where its features point (degrees in a plane of its own axis), its hash and its size.
 #[derive(Clone, Copy)]
-struct Made {
-    content: u8,
-    axis: usize,
-    degrees: f64,
-    hash: Option<u64>,
-    mirror_hash: Option<u64>,
-    size: u32,
-    blur: f32,
+pub(crate) struct Made {
+    pub(crate) content: u8,
+    pub(crate) axis: usize,
+    pub(crate) degrees: f64,
+    pub(crate) hash: Option<u64>,
+    pub(crate) mirror_hash: Option<u64>,
+    pub(crate) size: u32,
+    pub(crate) blur: f32,
     /// What it looks like, and whether it is a window of that; not known where it was embedded long ago.
-    look: Option<(u8, bool)>,
+    pub(crate) look: Option<(u8, bool)>,
 }
 
-fn made(content: u8, axis: usize, degrees: f64) -> Made {
+pub(crate) fn made(content: u8, axis: usize, degrees: f64) -> Made {
     Made { content, axis, degrees, hash: None, mirror_hash: None, size: 100, blur: 1.0, look: None }
 }
 
-fn heap(folder: &Path, table: &str, pictures: &[Made]) {
+pub(crate) fn heap(folder: &Path, table: &str, pictures: &[Made]) {
     let picture = |(i, made): (usize, &Made)| {
         let features = MadePicture::towards(DIM, made.axis, made.degrees);
         let mut picture = MadePicture::new(u64::from(made.content), features, format!("{table}-{i}"));

@@ -140,7 +140,7 @@ fn places(window: &Window, wanted: impl Fn(Role) -> bool) -> Vec<(String, Rect)>
 
 #[test]
 fn bars_lie_beside_controls() {
-    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
+    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate, Workspace::Curate] {
         let pictures = vec![sample(FISH), sample(ROCKET)];
         let mut window = window_of(
             vec2(1280.0, 480.0),
@@ -225,7 +225,7 @@ fn focused(window: &Window) -> Option<(String, Rect)> {
 
 #[test]
 fn the_keyboard_is_always_in_sight() {
-    for workspace in [Workspace::Train, Workspace::Evaluate] {
+    for workspace in [Workspace::Train, Workspace::Evaluate, Workspace::Curate] {
         let startup = StartupOptions { workspace, ..startup() };
         let mut window = window_of(vec2(1280.0, 600.0), 1.0, Theme::Dark, startup);
         settle(&mut window);

@@ -5,6 +5,7 @@ mod absent;
 mod app_ui;
 mod common;
 mod compare_ui;
+mod curate_ui;
 mod drop_speed;
 mod evaluate_ui;
 mod explore_ui;

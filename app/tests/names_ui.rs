@@ -73,7 +73,7 @@ fn unfold(window: &mut Window) {
 fn every_control_of_every_workspace_has_a_name() {
     // So high that nothing is scrolled away.
     let tall = vec2(1280.0, 4000.0);
-    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
+    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate, Workspace::Curate] {
         let mut window = window_of(tall, 1.0, Theme::Dark, StartupOptions { workspace, ..fresh() });
         settle(&mut window);
         all_named(&window, &format!("{workspace:?}, empty"));
@@ -109,7 +109,7 @@ fn every_control_of_a_menu_has_a_name() {
 
 #[test]
 fn every_control_on_a_phone_has_a_name() {
-    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
+    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate, Workspace::Curate] {
         let size = vec2(390.0, 844.0);
         let mut window = window_of(size, 1.0, Theme::Light, StartupOptions { workspace, ..fresh() });
         settle(&mut window);
@@ -153,7 +153,7 @@ fn phone(startup: StartupOptions) -> Window {
 
 #[test]
 fn fingers_find_everything_and_no_word_speaks_of_keys() {
-    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
+    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate, Workspace::Curate] {
         let mut window = phone(StartupOptions { workspace, ..fresh() });
         let found = small(&window);
         assert!(found.is_empty(), "{workspace:?}: {found:#?}");
@@ -181,7 +181,7 @@ fn fingers_find_everything_and_no_word_speaks_of_keys() {
 #[test]
 fn a_small_window_cuts_nothing_off() {
     // A window of 1280 × 800 that is enlarged twice.
-    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate] {
+    for workspace in [Workspace::Explore, Workspace::Train, Workspace::Evaluate, Workspace::Curate] {
         let mut window =
             window_of(vec2(640.0, 400.0), 1.0, Theme::Light, StartupOptions { workspace, ..fresh() });
         settle(&mut window);

@@ -8,7 +8,8 @@ use egui::accesskit::{Action, Role};
 use egui::{Key, Modifiers, Rect, Theme, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
-const WORKSPACES: [Workspace; 3] = [Workspace::Explore, Workspace::Train, Workspace::Evaluate];
+const WORKSPACES: [Workspace; 4] =
+    [Workspace::Explore, Workspace::Train, Workspace::Evaluate, Workspace::Curate];
 
 fn startup(workspace: Workspace) -> StartupOptions {
     StartupOptions { workspace, weights: Some(ModelSource::Path(official())), ..fresh() }
@@ -114,13 +115,14 @@ fn arrow_keys_move_the_border_between_panels() {
 
 #[test]
 fn panels_and_their_parts_have_headings() {
-    let wanted: [(Workspace, &[&str]); 3] = [
+    let wanted: [(Workspace, &[&str]); 4] = [
         (Workspace::Explore, &["Pictures", "View", "Drop pictures here", "Dinoscope"]),
         (
             Workspace::Train,
             &["Recipe", "Watched pictures", "Run", "Curves", "Preset", "Fields", "No run yet"],
         ),
         (Workspace::Evaluate, &["Setup", "Results", "Samples", "Weights", "Evaluations", "How"]),
+        (Workspace::Curate, &["Heap", "Map", "Browse", "Copies", "Pictures", "Quality"]),
     ];
     for (workspace, titles) in wanted {
         let window = in_workspace(workspace);

@@ -49,7 +49,10 @@ pub struct ExploreArgs {
     /// Show this run in the Train workspace, and follow it while another program goes on with it.
     #[arg(long)]
     run: Option<PathBuf>,
-    /// Which workspace shows [default: explore; train with --run; evaluate with --evaluate].
+    /// Show this folder of curation, which `dinoscope curate embed` has filled, in the Curate workspace.
+    #[arg(long, value_name = "DIR")]
+    curate: Option<PathBuf>,
+    /// Which workspace shows [default: explore; train with --run; evaluate with --evaluate; curate with --curate].
     #[arg(long, value_enum)]
     workspace: Option<WorkspaceName>,
     /// Evaluate the weights on the built-in scenes at once: knn, linear, … as under `dinoscope eval`.
@@ -148,6 +151,7 @@ enum WorkspaceName {
     Explore,
     Train,
     Evaluate,
+    Curate,
 }
 
 impl From<WorkspaceName> for Workspace {
@@ -156,6 +160,7 @@ impl From<WorkspaceName> for Workspace {
             WorkspaceName::Explore => Self::Explore,
             WorkspaceName::Train => Self::Train,
             WorkspaceName::Evaluate => Self::Evaluate,
+            WorkspaceName::Curate => Self::Curate,
         }
     }
 }
@@ -222,6 +227,7 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
         (Some(name), _) => name.into(),
         (None, _) if !arguments.evaluate.is_empty() => Workspace::Evaluate,
         (None, Some(_)) => Workspace::Train,
+        (None, None) if arguments.curate.is_some() => Workspace::Curate,
         (None, None) => Workspace::Explore,
     };
     let evaluate = (!arguments.evaluate.is_empty()).then(|| EvaluationConfig {
@@ -236,6 +242,7 @@ pub fn run(arguments: ExploreArgs) -> Result<CliExitStatus> {
         panel: arguments.panel.map(ExplorePanel::from),
         workspace,
         evaluate,
+        curate: arguments.curate,
         run: arguments.run,
         note: arguments.note,
         runs: settled.runs.said(),

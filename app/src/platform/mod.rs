@@ -4,6 +4,7 @@
 //! compiler takes one of them. Nothing here knows the studio: who opens a window (`desktop`, `tab`) brings
 //! both together.
 
+pub mod curation_request;
 pub mod dialogs;
 pub mod model_address;
 pub mod model_download;
@@ -19,11 +20,11 @@ pub mod web;
 use desktop::dialogs as system_dialogs;
 #[cfg(not(target_family = "wasm"))]
 pub use desktop::{
-    HAS_DISK, camera, clipboard, devices, explorer, models, network, pictures, runs, storage, tasks,
+    HAS_DISK, camera, clipboard, curation, devices, explorer, models, network, pictures, runs, storage, tasks,
 };
 #[cfg(target_family = "wasm")]
 use web::dialogs as system_dialogs;
 #[cfg(target_family = "wasm")]
 pub use web::{
-    HAS_DISK, camera, clipboard, devices, explorer, models, network, pictures, runs, storage, tasks,
+    HAS_DISK, camera, clipboard, curation, devices, explorer, models, network, pictures, runs, storage, tasks,
 };

@@ -1,4 +1,4 @@
-//! Where the panels are: three workspaces of dockable panels, remembered between starts.
+//! Where the panels are: workspaces of dockable panels, remembered between starts.
 
 use egui_tiles::{
     Behavior, Container, Linear, LinearDir, SimplificationOptions, TileId, Tiles, Tree, UiResponse,
@@ -17,8 +17,9 @@ pub struct StudioLayout {
     explore: Tree<StudioPane>,
     train: Tree<StudioPane>,
     evaluate: Tree<StudioPane>,
+    curate: Tree<StudioPane>,
     /// Shares that were set last, in place of the first ones, because the window is narrow.
-    narrow: [Option<[f32; 3]>; 3],
+    narrow: [Option<[f32; 3]>; 4],
     phone: NarrowLayout,
 }
 
@@ -41,6 +42,9 @@ const TRAIN: ColumnWidths =
     ColumnWidths { first: [0.24, 0.44, 0.32], least: [264.0, 200.0, 280.0], most: [520.0, ANY, 1000.0] };
 const EVALUATE: ColumnWidths =
     ColumnWidths { first: [0.24, 0.46, 0.3], least: [264.0, 200.0, 240.0], most: [520.0, ANY, 1200.0] };
+
+const CURATE: ColumnWidths =
+    ColumnWidths { first: [0.22, 0.53, 0.25], least: [264.0, 240.0, 250.0], most: [440.0, ANY, 480.0] };
 
 impl ColumnWidths {
     /// Shares in a window that is `width` wide.
@@ -130,6 +134,7 @@ fn column_widths(workspace: Workspace) -> &'static ColumnWidths {
         Workspace::Explore => &EXPLORE,
         Workspace::Train => &TRAIN,
         Workspace::Evaluate => &EVALUATE,
+        Workspace::Curate => &CURATE,
     }
 }
 
@@ -139,6 +144,7 @@ fn tree_name(workspace: Workspace) -> &'static str {
         Workspace::Explore => "explore tiles",
         Workspace::Train => "train tiles",
         Workspace::Evaluate => "evaluate tiles",
+        Workspace::Curate => "curate tiles",
     }
 }
 
@@ -175,7 +181,8 @@ impl StudioLayout {
             explore: tree(Workspace::Explore),
             train: tree(Workspace::Train),
             evaluate: tree(Workspace::Evaluate),
-            narrow: [None; 3],
+            curate: tree(Workspace::Curate),
+            narrow: [None; 4],
             phone: NarrowLayout::default(),
         }
     }
@@ -195,6 +202,7 @@ impl StudioLayout {
             Workspace::Explore => &mut self.explore,
             Workspace::Train => &mut self.train,
             Workspace::Evaluate => &mut self.evaluate,
+            Workspace::Curate => &mut self.curate,
         }
     }
 
@@ -224,6 +232,7 @@ impl StudioLayout {
             (Workspace::Explore, &self.explore),
             (Workspace::Train, &self.train),
             (Workspace::Evaluate, &self.evaluate),
+            (Workspace::Curate, &self.curate),
         ];
         for ((workspace, tree), narrow) in sides.into_iter().zip(self.narrow) {
             // The next window may be wider: a narrow one's shares are not a person's choice.

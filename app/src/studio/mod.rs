@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod app_context;
 pub mod background;
 pub mod borders;
+pub mod curate;
 pub mod evaluate;
 pub mod explore;
 pub mod kept;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use addresses::AddressEvent;
 use app_context::{AppContext, RenderBackend};
+use curate::CurateWorkspace;
 use dinoscope_core::explore::ModelSource;
 use dinoscope_core::train::archive;
 use evaluate::EvaluateWorkspace;
@@ -89,6 +91,8 @@ pub struct StartupOptions {
     pub run: Option<PathBuf>,
     /// What is evaluated at once.
     pub evaluate: Option<evaluate::EvaluationConfig>,
+    /// A folder of curation to open.
+    pub curate: Option<PathBuf>,
     /// Something the person should know first, for instance why the window had to be opened again.
     pub note: Option<String>,
     /// The folder that new runs are made in; the one that was remembered without.
@@ -109,6 +113,7 @@ pub struct StudioApp {
     explore: ExploreWorkspace,
     train: TrainWorkspace,
     evaluate: EvaluateWorkspace,
+    curate: CurateWorkspace,
     /// What the window was last called.
     title: String,
     path_dialog: path_dialog::PathDialog,
@@ -144,12 +149,14 @@ impl StudioApp {
             train.begin(&mut app, order);
         }
         let evaluate = EvaluateWorkspace::new(&app, startup.evaluate);
+        let curate = CurateWorkspace::new(&app, startup.curate);
         Self {
             app,
             layout,
             explore,
             train,
             evaluate,
+            curate,
             title: String::new(),
             path_dialog: path_dialog::PathDialog::default(),
             remembered: 0.0,
@@ -180,6 +187,7 @@ impl StudioApp {
         self.explore.remember(&mut self.app.remembered);
         self.train.remember(&mut self.app.remembered);
         self.evaluate.remember(&mut self.app.remembered);
+        self.curate.remember(&mut self.app.remembered);
         self.app.remembered.save();
     }
 
@@ -226,6 +234,7 @@ impl StudioApp {
             "against": self.explore.compared_source().map(|source| source.to_string()),
             "train": self.train.snapshot(),
             "evaluate": self.evaluate.snapshot(),
+            "curate": self.curate.snapshot(),
             "going": self.train.is_going(),
             "toasts": self.app.toasts.texts(),
         })
@@ -239,6 +248,11 @@ impl StudioApp {
     /// The evaluating side.
     pub fn evaluate(&self) -> &EvaluateWorkspace {
         &self.evaluate
+    }
+
+    /// The curating side.
+    pub fn curate(&self) -> &CurateWorkspace {
+        &self.curate
     }
 
     /// The exploring side.
@@ -406,15 +420,24 @@ impl AppFrontend for StudioApp {
                 }
             }
         }
+        self.curate.logic(ctx, &mut self.app, self.explore.folder());
+        if let Some(set) = self.curate.wants_trained() {
+            self.layout.workspace = Workspace::Train;
+            self.train.train_on_list(set.table, set.weights);
+        }
+        if let Some(path) = self.curate.wants_opened() {
+            self.layout.workspace = Workspace::Explore;
+            self.explore.open(&self.app, vec![path]);
+        }
         self.remember_soon(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.take_in(&ctx);
-        let Self { app, layout, explore, train, evaluate, .. } = self;
-        top_bar::ui(ui, app, layout, train, evaluate);
-        layout.ui(ui, &mut PaneBehavior { app, explore, train, evaluate, tabs: Vec::new() });
+        let Self { app, layout, explore, train, evaluate, curate, .. } = self;
+        top_bar::ui(ui, app, layout, train, evaluate, curate);
+        layout.ui(ui, &mut PaneBehavior { app, explore, train, evaluate, curate, tabs: Vec::new() });
         evaluate.over_ui(&ctx);
         about::ui(&ctx, &mut self.app);
         self.train.closing_ui(&ctx, &mut self.app);
@@ -428,19 +451,19 @@ impl AppFrontend for StudioApp {
         let keys = !ctx.text_edit_focused() && ctx.input_mut(|input| input.consume_shortcut(&undo::UNDO));
         let last = if keys { self.app.undo.last(&mut self.app.toasts) } else { None };
         if let Some(back) = back.or(last) {
-            let Self { layout, explore, train, evaluate, .. } = self;
-            back(&mut undo::UndoTargets { explore, train, evaluate, layout });
+            let Self { layout, explore, train, evaluate, curate, .. } = self;
+            back(&mut undo::UndoTargets { explore, train, evaluate, curate, layout });
             ctx.request_repaint();
         }
     }
 
     fn busy(&self) -> bool {
-        self.explore.busy() || self.train.busy() || self.evaluate.busy()
+        self.explore.busy() || self.train.busy() || self.evaluate.busy() || self.curate.busy()
     }
 
     fn progress(&self) -> u64 {
         let steps = self.train.snapshot().map_or(0, |run| run.done);
-        [steps, self.evaluate.progress(), self.explore.progress()]
+        [steps, self.evaluate.progress(), self.explore.progress(), self.curate.progress()]
             .iter()
             .fold(0, |sum, part| sum.wrapping_add(*part))
     }
@@ -453,11 +476,13 @@ impl AppFrontend for StudioApp {
         self.explore.snapshot().pictures > 0
             || self.train.shows()
             || !self.evaluate.snapshot().found.is_empty()
+            || self.curate.snapshot().pictures > 0
     }
 
     fn closed(&mut self) {
         self.train.closed();
         self.evaluate.closed();
+        self.curate.closed();
         self.remember();
     }
 }

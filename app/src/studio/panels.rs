@@ -6,12 +6,14 @@ use egui::Ui;
 use serde::{Deserialize, Serialize};
 
 use super::app_context::AppContext;
+use super::curate::CurateWorkspace;
 use super::evaluate::EvaluateWorkspace;
 use super::explore::ExploreWorkspace;
 use super::log_pane;
 use super::train::TrainWorkspace;
+use crate::platform::curation;
 use PanelPlace::{Behind, Below, Column};
-use Workspace::{Evaluate, Explore, Train};
+use Workspace::{Curate, Evaluate, Explore, Train};
 
 /// What a person is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub enum Workspace {
     Train,
     /// Finding out how good features are.
     Evaluate,
+    /// Making a data set out of a heap of pictures.
+    Curate,
 }
 
 /// A panel.
@@ -53,6 +57,14 @@ pub enum StudioPane {
     /// Pictures of them.
     #[serde(alias = "Evidence")]
     Samples,
+    /// Which pictures are curated, and what each has to have.
+    Heap,
+    /// All of them on a map.
+    Map,
+    /// Some of them.
+    HeapPictures,
+    /// Which are copies of each other.
+    Copies,
     /// What happened.
     Log,
 }
@@ -106,6 +118,8 @@ pub struct PaneBehavior<'a> {
     pub train: &'a mut TrainWorkspace,
     /// Evaluating.
     pub evaluate: &'a mut EvaluateWorkspace,
+    /// Curating.
+    pub curate: &'a mut CurateWorkspace,
     /// Panels that share their place with others: their titles are tabs.
     pub tabs: Vec<StudioPane>,
 }
@@ -157,6 +171,12 @@ pub static PANELS: &[PanelEntry] = &[
     panel(StudioPane::Samples, "Samples", Column(Evaluate, 2, 1.0), |all, ui| {
         all.evaluate.samples_ui(ui, all.app);
     }),
+    panel(StudioPane::Heap, "Heap", Column(Curate, 0, 1.0), |all, ui| all.curate.setup_ui(ui, all.app)),
+    panel(StudioPane::Map, "Map", Column(Curate, 1, 0.6), |all, ui| all.curate.map_ui(ui, all.app)),
+    panel(StudioPane::HeapPictures, "Browse", Column(Curate, 1, 0.4), |all, ui| {
+        all.curate.heap_pictures_ui(ui);
+    }),
+    panel(StudioPane::Copies, "Copies", Column(Curate, 2, 1.0), |all, ui| all.curate.copies_ui(ui)),
     panel(StudioPane::Log, "Log", Below, |_, ui| log_pane::ui(ui)),
 ];
 
@@ -174,6 +194,13 @@ impl StudioPane {
 }
 
 impl Workspace {
+    /// Every workspace that there is here, with its name, in the order of the bar at the top.
+    pub fn offered() -> &'static [(Self, &'static str)] {
+        const ALL: [(Workspace, &str); 4] =
+            [(Explore, "Explore"), (Train, "Train"), (Evaluate, "Evaluate"), (Curate, "Curate")];
+        if curation::AVAILABLE { &ALL } else { &ALL[..3] }
+    }
+
     /// Its panels, with those that lie below every workspace.
     pub fn panels(self) -> impl Iterator<Item = &'static PanelEntry> {
         PANELS.iter().filter(move |entry| match entry.place {
@@ -199,9 +226,10 @@ mod tests {
             StudioPane::Gallery | StudioPane::Picture | StudioPane::Follow | StudioPane::View => true,
             StudioPane::Recipe | StudioPane::Watched | StudioPane::Curves | StudioPane::Health => true,
             StudioPane::Setup | StudioPane::Results | StudioPane::Samples | StudioPane::Log => true,
+            StudioPane::Heap | StudioPane::Map | StudioPane::HeapPictures | StudioPane::Copies => true,
         };
         assert!(PANELS.iter().all(|entry| is_known(entry.pane)));
-        for workspace in [Explore, Train, Evaluate] {
+        for workspace in [Explore, Train, Evaluate, Curate] {
             for column in 0..3 {
                 let share = |entry: &PanelEntry| match entry.place {
                     Column(_, at, share) if at == column => share,

@@ -4,6 +4,7 @@ use dinoscope_core::device::DeviceChoice;
 use egui::{Key, KeyboardShortcut, Modifiers, Rect};
 
 use super::app_context::AppContext;
+use super::curate::CurateWorkspace;
 use super::evaluate::EvaluateWorkspace;
 use super::layout::StudioLayout;
 use super::panels::Workspace;
@@ -15,6 +16,7 @@ use super::widgets;
 const EXPLORE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num1);
 const TRAIN: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num2);
 const EVALUATE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num3);
+const CURATE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Num4);
 const LOG: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
 
 /// Points from which there is room for the program's name.
@@ -33,12 +35,12 @@ pub fn ui(
     layout: &mut StudioLayout,
     train: &mut TrainWorkspace,
     evaluate: &EvaluateWorkspace,
+    curate: &CurateWorkspace,
 ) {
     let ctx = ui.ctx().clone();
-    let places = [(EXPLORE, Workspace::Explore), (TRAIN, Workspace::Train), (EVALUATE, Workspace::Evaluate)];
-    for (shortcut, workspace) in places {
-        if ctx.input_mut(|input| input.consume_shortcut(&shortcut)) {
-            layout.workspace = workspace;
+    for (shortcut, (workspace, _)) in [EXPLORE, TRAIN, EVALUATE, CURATE].iter().zip(Workspace::offered()) {
+        if ctx.input_mut(|input| input.consume_shortcut(shortcut)) {
+            layout.workspace = *workspace;
         }
     }
     if ctx.input_mut(|input| input.consume_shortcut(&LOG)) {
@@ -55,12 +57,7 @@ pub fn ui(
                 widgets::heading(ui, "Dinoscope");
                 ui.add_space(space::M);
             }
-            let places = [
-                (Workspace::Explore, "Explore"),
-                (Workspace::Train, "Train"),
-                (Workspace::Evaluate, "Evaluate"),
-            ];
-            widgets::segmented(ui, "Workspace", &mut layout.workspace, &places);
+            widgets::segmented(ui, "Workspace", &mut layout.workspace, Workspace::offered());
             let free = ui.cursor().left();
             if !narrow {
                 ui.add_space(space::S);
@@ -72,6 +69,7 @@ pub fn ui(
                     if room > 120.0 {
                         train.brief_ui(ui);
                         evaluate.brief_ui(ui);
+                        curate.brief_ui(ui);
                     }
                 });
             }

@@ -2,6 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+use super::curate::CurateWorkspace;
 use super::evaluate::EvaluateWorkspace;
 use super::explore::ExploreWorkspace;
 use super::layout::StudioLayout;
@@ -22,6 +23,8 @@ pub struct UndoTargets<'a> {
     pub train: &'a mut TrainWorkspace,
     /// Evaluating.
     pub evaluate: &'a mut EvaluateWorkspace,
+    /// Curating.
+    pub curate: &'a mut CurateWorkspace,
     /// Where the panels are.
     pub layout: &'a mut StudioLayout,
 }

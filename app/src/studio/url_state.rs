@@ -21,8 +21,12 @@ pub struct StudioUrlState {
     pub against: Option<String>,
 }
 
-const WORKSPACES: [(&str, Workspace); 3] =
-    [("explore", Workspace::Explore), ("train", Workspace::Train), ("evaluate", Workspace::Evaluate)];
+const WORKSPACES: [(&str, Workspace); 4] = [
+    ("explore", Workspace::Explore),
+    ("train", Workspace::Train),
+    ("evaluate", Workspace::Evaluate),
+    ("curate", Workspace::Curate),
+];
 
 const VIEWS: [(&str, ExplorePanel); 4] = [
     ("pca", ExplorePanel::Pca),
@@ -33,7 +37,8 @@ const VIEWS: [(&str, ExplorePanel); 4] = [
 
 /// The workspace of this name.
 pub fn workspace(name: &str) -> Option<Workspace> {
-    WORKSPACES.iter().find(|(known, _)| *known == name).map(|(_, workspace)| *workspace)
+    let named = WORKSPACES.iter().find(|(known, _)| *known == name).map(|(_, workspace)| *workspace);
+    named.filter(|workspace| Workspace::offered().iter().any(|(offered, _)| offered == workspace))
 }
 
 /// What an address calls a view.
@@ -44,7 +49,8 @@ pub fn view(name: &str) -> Option<ExplorePanel> {
 /// The names of all views and workspaces, for who has written another one.
 pub fn names() -> String {
     let views = VIEWS.iter().map(|(name, _)| *name);
-    views.chain(WORKSPACES.iter().map(|(name, _)| *name)).collect::<Vec<_>>().join(", ")
+    let here = WORKSPACES.iter().map(|(name, _)| *name).filter(|name| workspace(name).is_some());
+    views.chain(here).collect::<Vec<_>>().join(", ")
 }
 
 impl StudioApp {
@@ -141,7 +147,7 @@ mod tests {
         studio.go(&StudioUrlState { workspace: "nowhere".to_owned(), ..StudioUrlState::default() });
         assert_eq!(studio.place(), before);
         assert!(view("nonsense").is_none() && workspace("pca").is_none());
-        assert_eq!(names(), "pca, attention, similarity, match, explore, train, evaluate");
+        assert_eq!(names(), "pca, attention, similarity, match, explore, train, evaluate, curate");
     }
 
     #[test]

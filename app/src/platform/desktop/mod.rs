@@ -2,6 +2,7 @@
 
 pub mod camera;
 pub mod clipboard;
+pub mod curation;
 pub mod devices;
 pub mod dialogs;
 pub mod explorer;

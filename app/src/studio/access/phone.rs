@@ -15,11 +15,17 @@ pub struct NarrowLayout {
     explore: StudioPane,
     train: StudioPane,
     evaluate: StudioPane,
+    curate: StudioPane,
 }
 
 impl Default for NarrowLayout {
     fn default() -> Self {
-        Self { explore: StudioPane::Gallery, train: StudioPane::Recipe, evaluate: StudioPane::Setup }
+        Self {
+            explore: StudioPane::Gallery,
+            train: StudioPane::Recipe,
+            evaluate: StudioPane::Setup,
+            curate: StudioPane::Heap,
+        }
     }
 }
 
@@ -35,6 +41,7 @@ impl NarrowLayout {
             Workspace::Explore => &mut self.explore,
             Workspace::Train => &mut self.train,
             Workspace::Evaluate => &mut self.evaluate,
+            Workspace::Curate => &mut self.curate,
         };
         let mut choices = Vec::new();
         for entry in workspace.panels() {

@@ -34,6 +34,15 @@ impl TrainWorkspace {
         self.own_pictures = Some(BackgroundTask::ask("own pictures", &self.wake, move |_| plan()));
     }
 
+    /// Makes the recipe for training on the pictures of a list, from `weights`; nothing starts yet.
+    pub fn train_on_list(&mut self, list: PathBuf, weights: String) {
+        let plan = move || {
+            let place = SourcePaths::new([list.to_string_lossy().into_owned()]).ok_or_else(none)?;
+            of_places(place, &weights)
+        };
+        self.own_pictures = Some(BackgroundTask::ask("own pictures", &self.wake, move |_| plan()));
+    }
+
     /// Takes over a recipe that was made.
     pub(in crate::studio::train) fn take_in_own_pictures(&mut self, app: &mut AppContext) {
         let Some(work) = &mut self.own_pictures else { return };
@@ -60,14 +69,17 @@ impl TrainWorkspace {
     }
 }
 
-/// The recipe of the starter weights where those that look can't be gone on from.
 fn plan(
     opened: &[PathBuf],
     pictures: &[PathBuf],
     weights: &str,
     runs: &Path,
 ) -> Result<OwnPicturesPlan, String> {
-    let places = places(opened, pictures, runs)?;
+    of_places(places(opened, pictures, runs)?, weights)
+}
+
+/// The recipe of the starter weights where those that look can't be gone on from.
+fn of_places(places: SourcePaths, weights: &str) -> Result<OwnPicturesPlan, String> {
     let (mut recipe, note) = match own::recipe(weights) {
         Ok(recipe) => (recipe, None),
         Err(reason) if weights != STARTER_NAME => {

@@ -11,6 +11,7 @@ mod evaluate_ui;
 mod explore_ui;
 mod explore_values_ui;
 mod follow_ui;
+mod hover_speed;
 mod names_ui;
 mod reach_ui;
 mod sample_ui;

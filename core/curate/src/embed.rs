@@ -297,19 +297,7 @@ impl EmbedWork<'_> {
         let (about, views): (Vec<StoredPicture>, Vec<Picture>) =
             std::mem::take(&mut self.waiting).into_iter().unzip();
         let dim = self.store.origin.dim;
-        let mut rows = self.features(&views)?;
-        if self.store.origin.mirrored {
-            let mirrored: Vec<Picture> = views
-                .iter()
-                .map(|view| {
-                    let mut view = view.clone();
-                    flip_horizontal(&mut view);
-                    view
-                })
-                .collect();
-            let others = self.features(&mirrored)?;
-            rows.iter_mut().zip(others).for_each(|(row, other)| *row = mean(row, &other));
-        }
+        let rows = rows_of(self.backbone, self.device, &self.store.origin, &views)?;
         self.embedded += views.len();
         for (mut about, row) in about.into_iter().zip(rows) {
             match normalised(&row) {
@@ -325,14 +313,6 @@ impl EmbedWork<'_> {
         Ok(())
     }
 
-    /// The features of some views.
-    fn features(&self, views: &[Picture]) -> Result<Vec<Vec<f32>>, CurateError> {
-        let passed =
-            dinoscope_model::features::embed(self.backbone, views, ImageFeatureSpec::CLS, self.device);
-        let features = block_on(passed).map_err(|error| CurateError::Device(error.to_string()))?;
-        Ok(features.chunks_exact(self.store.origin.dim).map(<[f32]>::to_vec).collect())
-    }
-
     /// What is ready, onto the disk.
     fn write(&mut self) -> Result<(), CurateError> {
         let (ready, rows) = (std::mem::take(&mut self.ready), std::mem::take(&mut self.rows));
@@ -343,6 +323,45 @@ impl EmbedWork<'_> {
         self.pass()?;
         self.write()
     }
+}
+
+/// CLS tokens of views, or the means of those of each view and of the mirrored one.
+fn rows_of(
+    backbone: &Vit,
+    device: &Device,
+    origin: &FeatureOrigin,
+    views: &[Picture],
+) -> Result<Vec<Vec<f32>>, CurateError> {
+    let pass = |views: &[Picture]| -> Result<Vec<Vec<f32>>, CurateError> {
+        let passed = dinoscope_model::features::embed(backbone, views, ImageFeatureSpec::CLS, device);
+        let features = block_on(passed).map_err(|error| CurateError::Device(error.to_string()))?;
+        Ok(features.chunks_exact(origin.dim).map(<[f32]>::to_vec).collect())
+    };
+    let mut rows = pass(views)?;
+    if origin.mirrored {
+        let mut mirrored = views.to_vec();
+        mirrored.iter_mut().for_each(flip_horizontal);
+        rows.iter_mut().zip(pass(&mirrored)?).for_each(|(row, other)| *row = mean(row, &other));
+    }
+    Ok(rows)
+}
+
+/// The features of one more picture, made as those of `origin` are: what is compared with a heap without being of it.
+///
+/// # Errors
+/// When the device fails, or its features have no direction.
+pub fn features_of(
+    backbone: &Vit,
+    device: &Device,
+    origin: &FeatureOrigin,
+    picture: &Picture,
+) -> Result<Vec<f32>, CurateError> {
+    let view = eval_view(picture, origin.size);
+    let row = rows_of(backbone, device, origin, &[view])?.into_iter().next().unwrap_or_default();
+    let row = normalised(&row).ok_or_else(|| {
+        CurateError::Option("its features are no finite numbers with these weights".to_owned())
+    })?;
+    Ok(row.into_iter().map(f16::to_f32).collect())
 }
 
 /// The direction between those of two rows; no finite numbers where one has none.

@@ -25,7 +25,7 @@ mod table;
 
 pub use balance::{BalanceOptions, BalanceSummary, ClusterDraw, balance};
 pub use copies::{CopiesOptions, CopiesSummary, copies};
-pub use embed::{EmbedOptions, EmbedSummary, embed};
+pub use embed::{EmbedOptions, EmbedSummary, embed, features_of};
 pub use error::{CurateError, Heard};
 pub use features::{FeatureOrigin, FeatureStore, StoredPicture};
 pub use nearest::{BlockPlan, FeatureRows, Neighbour, SearchOptions, SearchShape, nearest};

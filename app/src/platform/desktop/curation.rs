@@ -1,18 +1,16 @@
 //! Curating: pictures pass through a model and are looked at together, on a thread of this process with files of the disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::platform::curation_request::{CurationProgress, CurationRequest};
 use dinoscope_core::data::RGB;
-use dinoscope_core::data::augment::eval_view;
 use dinoscope_core::data::decode::decode_file;
 use dinoscope_core::data::decode::depth::IntensityRange;
 use dinoscope_core::device::block_on;
 use dinoscope_core::eval::cache::digest;
 use dinoscope_core::explore::{ModelSource, OpenModel, STARTER_NAME, open, resolve_weights_path};
-use dinoscope_core::features::{ImageFeatureSpec, embed as embed_views};
-use dinoscope_curate::heap::CuratedHeap;
-use dinoscope_curate::{EmbedOptions, FeatureOrigin, embed, names};
+use dinoscope_curate::heap::{CuratedHeap, HeapDecisions};
+use dinoscope_curate::{EmbedOptions, FeatureOrigin, FeatureStore, embed, names};
 
 /// Whether there is curating here.
 pub const AVAILABLE: bool = true;
@@ -35,6 +33,10 @@ pub fn embed_and_open(
     }
     let model = opened(request)?;
     let config = &model.backbone.config;
+    // A set that was begun goes on as it was begun.
+    let begun = FeatureStore::open(&request.folder).ok().map(|store| store.origin.clone());
+    let begun = begun.as_ref();
+    let range = begun.and_then(|origin| origin.depth_range.parse().ok()).unwrap_or_default();
     let origin = FeatureOrigin {
         weights: name(&request.source),
         digest: block_on(digest(&model.backbone))
@@ -43,8 +45,9 @@ pub fn embed_and_open(
             .map(|byte| format!("{byte:02x}"))
             .collect(),
         dim: config.dim,
-        size: side(&model),
-        depth_range: IntensityRange::default().to_string(),
+        size: begun.map_or_else(|| side(&model), |origin| origin.size),
+        depth_range: IntensityRange::to_string(&range),
+        mirrored: begun.is_some_and(|origin| origin.mirrored),
     };
     let options = EmbedOptions {
         places: request.places.clone(),
@@ -52,7 +55,7 @@ pub fn embed_and_open(
         table: names::EMBED.to_owned(),
         batch: 64,
         part: 512,
-        range: IntensityRange::default(),
+        range,
     };
     let mut stopped = false;
     let mut hear = |done: usize, all: usize, _: &str| {
@@ -81,23 +84,28 @@ pub fn open_set(folder: &Path, heard: CurationProgress<'_>) -> Result<CuratedHea
     opened.map_err(|error| if stopped { String::new() } else { error.to_string() })
 }
 
-/// The CLS token of a picture that is none of the heap, of length 1.
+/// Writes the table of what was decided; where it lies.
+///
+/// # Errors
+/// When it can't be written.
+pub fn save(heap: &CuratedHeap, decisions: &HeapDecisions) -> Result<PathBuf, String> {
+    heap.save(decisions).map_err(|error| error.to_string())
+}
+
+/// The features of a picture that is none of the heap, made as the heap's are.
 ///
 /// # Errors
 /// When the picture or the model can't be opened, or the device fails.
-pub fn features_of(request: &CurationRequest, picture: &Path) -> Result<Vec<f32>, String> {
+pub fn features_of(
+    request: &CurationRequest,
+    heap: &CuratedHeap,
+    picture: &Path,
+) -> Result<Vec<f32>, String> {
     let model = opened(request)?;
     let picture = decode_file(picture).map_err(|error| error.to_string())?;
-    let view = eval_view(&picture, side(&model));
-    // As the heap's own features are made.
-    let views = [view];
-    let made = embed_views(&model.backbone, &views, ImageFeatureSpec::CLS, &request.device.device);
-    let cls = block_on(made).map_err(|error| error.to_string())?;
-    let length = cls.iter().map(|v| v * v).sum::<f32>().sqrt();
-    if !length.is_finite() || length <= 0.0 {
-        return Err("its features are no numbers".to_owned());
-    }
-    Ok(cls.into_iter().map(|v| v / length).collect())
+    let device = &request.device.device;
+    dinoscope_curate::features_of(&model.backbone, device, &heap.origin, &picture)
+        .map_err(|error| error.to_string())
 }
 
 fn opened(request: &CurationRequest) -> Result<OpenModel, String> {

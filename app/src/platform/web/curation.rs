@@ -1,8 +1,8 @@
 //! Curating: a page has no disk that a set could lie on, and shows no workspace for it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use dinoscope_curate::heap::CuratedHeap;
+use dinoscope_curate::heap::{CuratedHeap, HeapDecisions};
 
 use crate::platform::curation_request::{CurationProgress, CurationRequest};
 
@@ -41,6 +41,14 @@ pub fn open_set(_: &Path, _: CurationProgress<'_>) -> Result<CuratedHeap, String
 ///
 /// # Errors
 /// Always.
-pub fn features_of(_: &CurationRequest, _: &Path) -> Result<Vec<f32>, String> {
+pub fn features_of(_: &CurationRequest, _: &CuratedHeap, _: &Path) -> Result<Vec<f32>, String> {
+    nowhere()
+}
+
+/// Never here.
+///
+/// # Errors
+/// Always.
+pub fn save(_: &CuratedHeap, _: &HeapDecisions) -> Result<PathBuf, String> {
     nowhere()
 }

@@ -85,7 +85,7 @@ impl CurationJob {
     pub fn find(request: CurationRequest, heap: Arc<CuratedHeap>, picture: PathBuf, wake: &Wake) -> Self {
         Self::start(wake, move |heard| {
             heard("Looking for pictures like it", 0, 0);
-            let features = curation::features_of(&request, &picture)?;
+            let features = curation::features_of(&request, &heap, &picture)?;
             let found = heap.similar_to(&features, super::SIMILAR).map_err(|error| error.to_string())?;
             let name =
                 picture.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());

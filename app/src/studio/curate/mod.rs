@@ -17,11 +17,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dinoscope_core::explore::ModelSource;
-use dinoscope_curate::heap::{CuratedHeap, HandChoice, HeapDecisions, HeapOutcome, QualityLimits, RowFate};
+use dinoscope_curate::heap::{CuratedHeap, HandChoice, HeapDecisions, HeapOutcome, RowFate};
+use dinoscope_curate::{CopiesOptions, QualityOptions};
 
 use super::app_context::AppContext;
 use super::background::task::BackgroundTask;
 use super::settings_store::SettingsStore;
+use crate::platform::curation;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::tasks::Wake;
 use job::{CurationEnded, CurationEvent, CurationJob};
@@ -32,9 +34,6 @@ use thumbnails::HeapThumbnails;
 
 /// Pictures that are shown as similar to one.
 const SIMILAR: usize = 48;
-/// Cosine from which two pictures are copies, for the starter weights: what `dinoscope curate copies` takes.
-const THRESHOLD: f32 = 0.97;
-
 /// How curating stands, for tests and for who asks in a browser's console.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct CurateSnapshot {
@@ -193,7 +192,7 @@ impl CurateWorkspace {
             self.setup.take_pictures(&folder);
         }
         if let Some(folder) = one(DialogPurpose::CuratedSet) {
-            match crate::platform::curation::is_set(&folder) {
+            match curation::is_set(&folder) {
                 true => self.open_set(folder),
                 false => self.setup.set = folder.display().to_string(),
             }
@@ -292,7 +291,7 @@ impl CurateWorkspace {
     fn save(&mut self, what: SetUse) {
         let Some(heap) = self.heap.clone() else { return };
         let decisions = self.decisions.clone();
-        let write = move |_: &_| heap.save(&decisions).map_err(|error| error.to_string());
+        let write = move |_: &_| curation::save(&heap, &decisions);
         self.saving = Some((what, BackgroundTask::ask("set", &self.wake, write)));
     }
 
@@ -367,7 +366,11 @@ impl CurateWorkspace {
 }
 
 fn first_decisions() -> HeapDecisions {
-    HeapDecisions { quality: QualityLimits::default(), threshold: THRESHOLD, hand: BTreeMap::new() }
+    HeapDecisions {
+        quality: QualityOptions::none(""),
+        threshold: CopiesOptions::THRESHOLD,
+        hand: BTreeMap::new(),
+    }
 }
 
 /// The last part of a key.

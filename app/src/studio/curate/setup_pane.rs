@@ -86,27 +86,37 @@ impl CurateWorkspace {
 
     fn quality_ui(&mut self, ui: &mut Ui) {
         let limits = &mut self.decisions.quality;
+        let mut side = limits.min_side.unwrap_or(0);
         let scale = SliderScale::new(0.0..=1024.0).step(1.0).unit("px");
-        widgets::slider_row(ui, "Shorter side", &mut limits.side, &scale)
-            .on_hover_text("Pixels of the shorter side at least.");
-        let mut aspect = limits.aspect.unwrap_or(ANY_ASPECT);
+        if widgets::slider_row(ui, "Shorter side", &mut side, &scale)
+            .on_hover_text("Pixels of the shorter side at least.")
+            .changed()
+        {
+            limits.min_side = (side > 0).then_some(side);
+        }
+        let mut aspect = limits.max_aspect.unwrap_or(ANY_ASPECT);
         let scale = SliderScale::new(1.0..=ANY_ASPECT).step(0.1);
         if widgets::slider_row(ui, "Longer by shorter", &mut aspect, &scale)
             .on_hover_text("How many times the shorter side the longer one may be; at the end any.")
             .changed()
         {
-            limits.aspect = (aspect < ANY_ASPECT).then_some(aspect);
+            limits.max_aspect = (aspect < ANY_ASPECT).then_some(aspect);
         }
+        let mut blur = limits.min_blur.unwrap_or(0.0);
         let scale = SliderScale::new(0.0..=500.0).step(1.0);
-        widgets::slider_row(ui, "Sharpness", &mut limits.blur, &scale)
-            .on_hover_text("Variance of the Laplacian at least: low where a picture is blurred.");
-        let mut darkness = limits.darkness.unwrap_or(1.0);
+        if widgets::slider_row(ui, "Sharpness", &mut blur, &scale)
+            .on_hover_text("Variance of the Laplacian at least: low where a picture is blurred.")
+            .changed()
+        {
+            limits.min_blur = (blur > 0.0).then_some(blur);
+        }
+        let mut darkness = limits.max_darkness.unwrap_or(1.0);
         let scale = SliderScale::new(0.0..=1.0).percent();
         if widgets::slider_row(ui, "Darkness", &mut darkness, &scale)
             .on_hover_text("At most: 100 % is black all over.")
             .changed()
         {
-            limits.darkness = (darkness < 1.0).then_some(darkness);
+            limits.max_darkness = (darkness < 1.0).then_some(darkness);
         }
         let poor = self.outcome.count(RowFate::Poor);
         widgets::hint(ui, &format!("Leaves out {}.", words::some(poor, "picture", "pictures")));

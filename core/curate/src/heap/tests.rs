@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::copies::copies;
-use crate::quality::QualityOptions;
 use crate::copies::tests::{Made, heap, made};
+use crate::quality::QualityOptions;
 use crate::table::CuratedPicture;
 
 /// Twelve pictures: a chain of three, one twice, two alike in their hash, and single ones.

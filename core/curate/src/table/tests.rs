@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use super::parquet_file::GROUP;
 use super::*;
 
 fn row(i: usize) -> CuratedPicture {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dinoscope_core::eval::catalogue;
-use dinoscope_core::train::{fields, figures, presets};
+use dinoscope_core::train::{fields, figures, presets, state_bytes};
 
 /// A page of `docs/` is what `wanted` makes of it. `UPDATE_DOCS=1` writes it anew. What it said.
 #[track_caller]
@@ -46,5 +46,14 @@ fn the_evaluation_page_lists_every_evaluation() {
         let (head, rest) = text.split_once("| word |").unwrap();
         let (_, tail) = rest.split_once("\n\n").unwrap();
         format!("{head}{}\n{tail}", catalogue::markdown())
+    });
+}
+
+#[test]
+fn the_cluster_page_tells_what_ranks_hold() {
+    says("cluster.md", |text| {
+        let (head, rest) = text.split_once("| model, ranks |").unwrap();
+        let (_, tail) = rest.split_once("\n\n").unwrap();
+        format!("{head}{}\n{tail}", state_bytes::markdown().unwrap())
     });
 }

@@ -1,7 +1,8 @@
 //! The program under real launchers: several processes train one run.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 use dinoscope_testing::mpi::{Launcher, launchers};
 use dinoscope_tests::program::{self, TINY};
@@ -105,6 +106,60 @@ fn a_run_of_two_ranks_goes_on_alone_and_the_other_way_round() {
 }
 
 #[test]
+fn shards_of_every_mpi_learn_what_one_process_does_and_go_on_with_any_number_of_ranks() {
+    let dir = tempfile::tempdir().unwrap();
+    // A width that neither two nor three ranks divide, as are the parameters' numbers.
+    let odd = ["--set", "train.batch=12", "--set", "model.dim=51", "--set", "head.prototypes=67"];
+    let alone: Vec<&str> = RUN.iter().chain(&TINY).copied().chain(odd).chain(["--out", "alone"]).collect();
+    program::ok(dir.path(), &alone);
+    let alone = program::losses(&dir.path().join("alone"));
+    for launcher in launchers() {
+        for (ranks, shard, then) in [(2, "optimizer", 3), (3, "full", 2)] {
+            let out = format!("{}-{shard}", launcher.name.replace(' ', "-"));
+            let shard = format!("train.shard={shard}");
+            let more: Vec<&str> = odd.into_iter().chain(["--set", &shard, "--out", &out]).collect();
+            let output = started(&launcher, ranks, dir.path(), &more).output().unwrap();
+            assert!(output.status.success(), "{}: {}", launcher.name, said(&output));
+            near(&alone, &program::losses(&dir.path().join(&out)));
+
+            // From the checkpoint in its middle with another number.
+            std::fs::remove_dir_all(dir.path().join(&out).join("checkpoints/000006")).unwrap();
+            let mut on = launcher.command(then);
+            on.arg(program::path()).args(["train", "--resume", "--out", &out, "--device", "cpu", "--quiet"]);
+            let output = on.current_dir(dir.path()).output().unwrap();
+            assert!(output.status.success(), "{}: {}", launcher.name, said(&output));
+            near(&alone, &program::losses(&dir.path().join(&out)));
+            // And it is a checkpoint like any other.
+            program::ok(dir.path(), &["weights", "verify", &out]);
+        }
+    }
+}
+
+#[test]
+fn two_runs_of_as_many_ranks_are_the_same_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    for launcher in launchers() {
+        for (ranks, shard) in [(2, "none"), (2, "full"), (3, "optimizer")] {
+            let shard = format!("train.shard={shard}");
+            let outs =
+                ["one", "other"].map(|out| format!("{}-{shard}-{out}", launcher.name.replace(' ', "-")));
+            for out in &outs {
+                let more = ["--set", "train.batch=12", "--set", &shard, "--out", out];
+                let output = started(&launcher, ranks, dir.path(), &more).output().unwrap();
+                assert!(output.status.success(), "{}: {}", launcher.name, said(&output));
+            }
+            let [one, other] = outs.each_ref().map(|out| dir.path().join(out));
+            assert_eq!(program::losses(&one), program::losses(&other), "{}, {shard}", launcher.name);
+            for file in ["student.safetensors", "teacher.safetensors", "optimizer.safetensors"] {
+                let [one, other] = [&one, &other]
+                    .map(|run| std::fs::read(run.join("checkpoints/000006").join(file)).unwrap());
+                assert!(one == other, "{}, {shard}: {file} differs", launcher.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn ranks_with_other_recipes_stop_before_the_first_step() {
     let dir = tempfile::tempdir().unwrap();
     for launcher in launchers() {
@@ -142,6 +197,58 @@ fn a_rank_that_is_killed_ends_the_others() {
         command.args(["--set", "train.iterations=1000000", "--out", &out]).env("RUN", &out);
         let output = command.current_dir(dir.path()).output().unwrap();
         assert!(!output.status.success(), "{}: {}", launcher.name, said(&output));
+    }
+}
+
+/// How many ranks are killed under each launcher.
+fn kills() -> usize {
+    std::env::var("DINOSCOPE_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(2)
+}
+
+#[test]
+fn a_rank_that_is_killed_at_any_moment_ends_the_job_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
+    for (at, launcher) in launchers().into_iter().enumerate() {
+        for round in 0..kills() {
+            let draw = (seed + 7919 * (16 * at + round) as u64).wrapping_mul(6_364_136_223_846_793_005) >> 33;
+            let (victim, moment) = (draw % 3, Duration::from_millis(draw / 3 % 4000));
+            let out = format!("{}-{round}", launcher.name.replace(' ', "-"));
+            let place = format!("{}: rank {victim} after {moment:?}", launcher.name);
+            let mut command = launcher.command(3);
+            // Each rank leaves its number, and becomes the program.
+            let script = "echo $$ > \"$PIDS-${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\"; exec \"$0\" \"$@\"";
+            command.args(["sh", "-c", script]).arg(program::path()).args(RUN).args(TINY);
+            let shard = ["none", "optimizer", "full"].map(|shard| format!("train.shard={shard}"));
+            command.args(["--set", "train.batch=12", "--set", "train.iterations=1000000", "--set"]);
+            command.args([&shard[round % 3], "--out", &out]).env("PIDS", format!("{out}.pid"));
+            command.current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let job = command.spawn().unwrap();
+            let pid = || std::fs::read_to_string(dir.path().join(format!("{out}.pid-{victim}"))).ok();
+            let pid = loop {
+                match pid().filter(|pid| pid.ends_with('\n')) {
+                    Some(pid) => break pid.trim().to_owned(),
+                    None => std::thread::sleep(Duration::from_millis(5)),
+                }
+            };
+            std::thread::sleep(moment);
+            assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success(), "{place}");
+            let killed = Instant::now();
+            let output = job.wait_with_output().unwrap();
+            let took = killed.elapsed();
+            let said = said(&output);
+            assert!(!output.status.success(), "{place}: {said}");
+            assert!(took < Duration::from_secs(10), "{place}: it took {took:?} to end: {said}");
+            assert!(said.to_lowercase().contains("signal"), "{place}: {said}");
+            // What was written by then is whole.
+            let checkpoints = dir.path().join(&out).join("checkpoints");
+            let whole = std::fs::read_dir(checkpoints).into_iter().flatten().flatten();
+            let whole = whole.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count();
+            if whole > 0 {
+                program::ok(dir.path(), &["weights", "verify", &out]);
+            }
+            eprintln!("{place}: the job ended {took:.1?} later, with {whole} checkpoints");
+        }
     }
 }
 

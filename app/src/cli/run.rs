@@ -111,7 +111,8 @@ fn forecast(job: &TrainJob) -> RunForecast {
     let TrainJob { device, sources, .. } = job;
     // Of each step this process has a part.
     let recipe = &mut job.recipe.clone();
-    recipe.train.batch /= job.ranks.group.ranks();
+    let ranks = job.ranks.group.ranks();
+    recipe.train.batch /= ranks;
     let done = job.folder.as_ref().filter(|_| job.resume).and_then(|folder| folder.latest_checkpoint());
     let from = done.map_or(0, |(iteration, _)| iteration);
     if device.gpu {
@@ -121,7 +122,7 @@ fn forecast(job: &TrainJob) -> RunForecast {
         }
     }
     let speed = block_on(forecast::speed(recipe, &device.device));
-    RunForecast::new(recipe, sources.train.len(), sources.labelled.as_ref(), from, speed)
+    RunForecast::new(recipe, ranks, sources.train.len(), sources.labelled.as_ref(), from, speed)
 }
 
 /// In a line: `about 265 MB of memory; about 4 min on this device`.
@@ -208,12 +209,13 @@ fn begun_with(recipe: &Recipe) -> Option<String> {
 }
 
 fn step_message(step: &StepReport, loss: f64) -> String {
-    let waited = if step.waited > 0.1 {
-        format!(", {:.0} % waiting for pictures", 100.0 * step.waited)
-    } else {
-        String::new()
+    let waited = |share: f64, whom: &str| match share > 0.1 {
+        true => format!(", {:.0} % waiting for {whom}", 100.0 * share),
+        false => String::new(),
     };
-    format!("loss {loss:.3}  {:.1} images/s{waited}", step.images_per_second)
+    let pictures = waited(step.waited, "pictures");
+    let ranks = waited(step.values.get("ranks_waited").copied().unwrap_or_default(), "other ranks");
+    format!("loss {loss:.3}  {:.1} images/s{pictures}{ranks}", step.images_per_second)
 }
 
 /// The first Ctrl-C finishes the step and saves, which is said where `speaks`; the second ends the program at once.

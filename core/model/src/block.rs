@@ -12,7 +12,8 @@ use super::layers::{LayerNorm, LayerScale, Linear, WeightInit};
 use super::rope::RopeDraws;
 use crate::fused::packing::{BatchPlace, CropGroup, CropSubset, SequencePacking};
 use crate::fused::{
-    AttentionPlan, BranchParameter, ComputePrecision, FeedForwardPlan, attention_branch, feed_forward_branch,
+    AttentionPlan, BranchParameter, ComputePrecision, FeedForwardPlan, ShardLayout, attention_branch,
+    feed_forward_branch,
 };
 use dinoscope_base::rng::Stream;
 
@@ -31,6 +32,27 @@ pub struct TransformerBlock {
     pub mlp: Ffn,
     /// Gain of the feed-forward branch.
     pub ls2: Option<LayerScale>,
+    /// Where processes share the parameters: this one's part of them. What the fields above hold is not looked at then.
+    #[module(skip)]
+    pub shards: Option<BlockShards>,
+}
+
+/// The parameters of a block that processes share; each branch's are gathered just before it runs, and let go after.
+#[derive(Clone, Debug)]
+pub struct BlockShards {
+    /// `norm1`, `attn` and `ls1`, in the order of their fields.
+    pub attention: BranchShard,
+    /// `norm2`, `mlp` and `ls2`, in the order of their fields.
+    pub feed_forward: BranchShard,
+}
+
+/// This process's part of a branch's parameters.
+#[derive(Clone, Debug)]
+pub struct BranchShard {
+    /// `[n]`; a gradient flows into it where it requires one.
+    pub part: Tensor<1>,
+    /// What it is a part of.
+    pub layout: ShardLayout,
 }
 
 /// Stochastic depth of one forward pass: the rate, and where the draws come from.
@@ -69,6 +91,7 @@ impl TransformerBlock {
             norm2: LayerNorm::init(config.dim, config.norm_eps, device),
             mlp: Ffn::init(config, draw, device),
             ls2: scale(),
+            shards: None,
         }
     }
 
@@ -87,12 +110,22 @@ impl TransformerBlock {
         };
         let (first, second) = (draw(), draw());
         // Where several processes share a batch, all that is kept may be elsewhere.
-        let is_empty = |subset: &Option<Arc<CropSubset>>| subset.as_ref().is_some_and(|s| s.rows.is_empty());
+        let shards = self.shards.as_ref();
+        // Parameters that are shared are needed by those who keep something.
+        let is_empty = |subset: &Option<Arc<CropSubset>>| {
+            shards.is_none() && subset.as_ref().is_some_and(|s| s.rows.is_empty())
+        };
+        let held = |whole: Vec<BranchParameter>, shard: Option<&BranchShard>| match shard {
+            Some(shard) => (vec![shard.part.clone().into()], Some(shard.layout.clone())),
+            None => (whole, None),
+        };
         let (precision, checkpoint) = (pass.precision, pass.checkpoint);
 
         let x = if is_empty(&first) {
             x
         } else {
+            let whole = parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1);
+            let (mut list, shards) = held(whole, shards.map(|shards| &shards.attention));
             let plan = AttentionPlan {
                 packing: packing.clone(),
                 subset: first,
@@ -104,16 +137,18 @@ impl TransformerBlock {
                 eps: self.norm1.eps(),
                 precision,
                 checkpoint,
+                shards,
             };
-            let mut list = parameters(&self.norm1, &self.attn.qkv, &self.attn.proj, &self.ls1);
             list.extend(rope.map(|table| table.clone().into()));
             attention_branch(x, list, plan)
         };
 
         let Some((kind, inner, outer)) = self.mlp.layers().filter(|_| !is_empty(&second)) else { return x };
         let (gamma, eps) = (self.ls2.is_some(), self.norm2.eps());
-        let plan = FeedForwardPlan { subset: second, kind, gamma, eps, precision, checkpoint };
-        feed_forward_branch(x, parameters(&self.norm2, inner, outer, &self.ls2), plan)
+        let whole = parameters(&self.norm2, inner, outer, &self.ls2);
+        let (list, shards) = held(whole, shards.map(|shards| &shards.feed_forward));
+        let plan = FeedForwardPlan { subset: second, kind, gamma, eps, precision, checkpoint, shards };
+        feed_forward_branch(x, list, plan)
     }
 
     /// Attention probabilities of the tokens `x` that come in ([`SelfAttention::probabilities`]).

@@ -108,6 +108,33 @@ pub fn update<M: Module>(module: M, each: impl FnMut(&str, Tensor<1>) -> Tensor<
     module.map(&mut ParamMapper { path: Vec::new(), each })
 }
 
+struct ParamReplacer<F> {
+    path: Vec<String>,
+    each: F,
+}
+
+impl<F: FnMut(&str) -> Option<(Tensor<1>, Vec<usize>)>> ModuleMapper for ParamReplacer<F> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some((values, shape)) = (self.each)(&self.path.join(".")) else { return param };
+        match <[usize; D]>::try_from(shape) {
+            Ok(shape) => param.map(|_| values.reshape(shape)),
+            Err(_) => param,
+        }
+    }
+}
+
+/// The module with parameters replaced by what `each` returns for their names: values of any number, on any device and with any
+/// graph, and the shape to have them in, of as many dimensions as before. The others stay.
+pub fn replace<M: Module>(module: M, each: impl FnMut(&str) -> Option<(Tensor<1>, Vec<usize>)>) -> M {
+    module.map(&mut ParamReplacer { path: Vec::new(), each })
+}
+
 /// Reads a module into a state dict; `key` turns paths into official keys.
 ///
 /// # Errors

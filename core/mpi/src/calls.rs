@@ -32,6 +32,8 @@ pub struct Functions<H> {
     pub broadcast: unsafe extern "C" fn(*mut c_void, c_int, H, c_int, H) -> c_int,
     pub all_gather: Collective<H>,
     pub all_to_all: Collective<H>,
+    pub start_barrier: unsafe extern "C" fn(H, *mut H) -> c_int,
+    pub test: unsafe extern "C" fn(*mut H, *mut c_int, *mut c_void) -> c_int,
 }
 
 /// Values of a library's constants.
@@ -45,6 +47,8 @@ pub struct Constants<H> {
     pub errors_return: H,
     /// `MPI_THREAD_FUNNELED`
     pub funneled: c_int,
+    /// `MPI_STATUS_IGNORE`, an address that is not looked at.
+    pub status_ignore: usize,
 }
 
 /// A library's functions with its constants.
@@ -63,6 +67,8 @@ pub trait MpiCalls: Send {
     fn rank_and_size(&self) -> Result<(usize, usize), MpiError>;
     /// Name of the machine.
     fn processor_name(&self) -> Result<String, MpiError>;
+    /// Comes back once all processes have called it; `between` is called again and again meanwhile.
+    fn meet(&self, between: &mut dyn FnMut()) -> Result<(), MpiError>;
     /// What all have, in the order of ranks; `all` is as often as long as `own` as there are processes.
     fn all_gather(&self, own: &[u8], all: &mut [u8]) -> Result<(), MpiError>;
     /// Part `i` of `own` goes to process `i`; `all` gets what the others have for this one.
@@ -166,6 +172,26 @@ impl<H: Copy + Send> MpiCalls for Bound<H> {
         // SAFETY: the function writes less than `TEXT` bytes and their number.
         let said = text(|to, length| unsafe { (self.functions.processor_name)(to, length) });
         said.map_err(|code| self.failed("MPI_Get_processor_name", code))
+    }
+
+    fn meet(&self, between: &mut dyn FnMut()) -> Result<(), MpiError> {
+        let Constants { world, status_ignore, .. } = self.constants;
+        // Any handle: it is written over.
+        let mut request = world;
+        // SAFETY: one handle is written, of the type that all handles of the library have here.
+        let code = unsafe { (self.functions.start_barrier)(world, &mut request) };
+        self.checked("MPI_Ibarrier", code)?;
+        loop {
+            let mut done = 0;
+            let ignored = status_ignore as *mut c_void;
+            // SAFETY: the request is the one that was started and is not over; one integer is written, and no status.
+            let code = unsafe { (self.functions.test)(&mut request, &mut done, ignored) };
+            self.checked("MPI_Test", code)?;
+            if done != 0 {
+                return Ok(());
+            }
+            between();
+        }
     }
 
     fn all_gather(&self, own: &[u8], all: &mut [u8]) -> Result<(), MpiError> {

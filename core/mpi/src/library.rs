@@ -17,12 +17,17 @@ pub const VARIABLE: &str = "DINOSCOPE_MPI";
 /// The standard ABI: MPI 5.0, chapter 20 and appendix A; the values are those of `mpi_abi.h`, version 1.0. Thread levels are
 /// 0, 1024, 2048 and 4096, not 0 to 3.
 const STANDARD: Constants<usize> =
-    Constants { world: 0x101, byte: 0x247, errors_return: 0x143, funneled: 1024 };
+    Constants { world: 0x101, byte: 0x247, errors_return: 0x143, funneled: 1024, status_ignore: 0 };
 
 /// MPICH's own interface, which Intel MPI and MVAPICH share: `mpi.h` of MPICH 3.1 and on ("MPICH ABI compatibility
 /// initiative", 2013). Handles are 32-bit integers.
-const MPICH: Constants<c_int> =
-    Constants { world: 0x4400_0000, byte: 0x4c00_010d, errors_return: 0x5400_0001, funneled: 1 };
+const MPICH: Constants<c_int> = Constants {
+    world: 0x4400_0000,
+    byte: 0x4c00_010d,
+    errors_return: 0x5400_0001,
+    funneled: 1,
+    status_ignore: 1,
+};
 
 /// `MPI_THREAD_FUNNELED` of Open MPI 4 and 5 (`mpi.h`). Its other constants are addresses: see [`open_mpi`].
 const OPEN_MPI_FUNNELED: c_int = 1;
@@ -173,6 +178,8 @@ fn open_mpi(library: &Library) -> Option<Constants<usize>> {
         byte: address(b"ompi_mpi_byte\0")?,
         errors_return: address(b"ompi_mpi_errors_return\0")?,
         funneled: OPEN_MPI_FUNNELED,
+        // `mpi.h`: a null pointer.
+        status_ignore: 0,
     })
 }
 
@@ -210,6 +217,8 @@ fn functions<H: Copy>(library: &Library) -> Result<Functions<H>, String> {
         broadcast: get(library, "MPI_Bcast")?,
         all_gather: get(library, "MPI_Allgather")?,
         all_to_all: get(library, "MPI_Alltoall")?,
+        start_barrier: get(library, "MPI_Ibarrier")?,
+        test: get(library, "MPI_Test")?,
     })
 }
 

@@ -1,8 +1,10 @@
 //! All processes of a job, from one of them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use bytemuck::Pod;
 
@@ -14,6 +16,12 @@ use crate::pieces::pieces;
 
 /// Most bytes that one call moves, over all processes: a count is a 32-bit integer, and some libraries multiply counts.
 pub const LARGEST_CALL: usize = 1 << 30;
+
+/// How long a process that waits for others only lets the system run something else; later it sleeps.
+const AWAKE: Duration = Duration::from_micros(100);
+
+/// The shortest and the longest sleep.
+const SLEEP: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
 
 /// One process of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +54,8 @@ struct WorldInner {
     jobs: Mutex<Option<Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     largest: usize,
+    /// Nanoseconds that this process has waited for others.
+    waited: Arc<AtomicU64>,
 }
 
 impl MpiWorld {
@@ -102,8 +112,13 @@ impl MpiWorld {
             |error| MpiError::Call { call: "MPI_Init_thread", reason: format!("no thread for it: {error}") };
         let thread = std::thread::Builder::new().name("mpi".to_owned()).spawn(work).map_err(no_thread)?;
         let facts = hears.recv().map_err(|_| MpiError::Closed)??;
-        let inner =
-            WorldInner { facts, jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), largest };
+        let inner = WorldInner {
+            facts,
+            jobs: Mutex::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+            largest,
+            waited: Arc::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -112,13 +127,18 @@ impl MpiWorld {
         &self.inner.facts
     }
 
+    /// Seconds that this process has waited for others so far.
+    pub fn waited(&self) -> f64 {
+        Duration::from_nanos(self.inner.waited.load(Ordering::Relaxed)).as_secs_f64()
+    }
+
     /// What all processes have, in the order of ranks. Each has as many values.
     ///
     /// # Errors
     /// The library's.
     pub fn all_gather<T: Pod + Send>(&self, own: Vec<T>) -> Result<Vec<T>, MpiError> {
         let (ranks, most) = (self.facts().ranks, self.values_at_once::<T>());
-        self.run(move |calls| {
+        self.run_together(move |calls| {
             let mut all = vec![T::zeroed(); own.len() * ranks];
             // Nothing is not sent: where an empty slice points to may mean something to the library (MPI_IN_PLACE is 1).
             if (1..=most).contains(&own.len()) {
@@ -148,7 +168,7 @@ impl MpiWorld {
             let reason = format!("{} values can't be shared out to {ranks}", own.len());
             return Err(MpiError::Call { call: "MPI_Alltoall", reason });
         }
-        self.run(move |calls| {
+        self.run_together(move |calls| {
             let mut all = vec![T::zeroed(); own.len()];
             let each = own.len() / ranks;
             if (1..=most).contains(&each) {
@@ -174,7 +194,7 @@ impl MpiWorld {
     /// The library's.
     pub fn broadcast<T: Pod + Send>(&self, mut values: Vec<T>) -> Result<Vec<T>, MpiError> {
         let most = self.values_at_once::<T>();
-        self.run(move |calls| {
+        self.run_together(move |calls| {
             for piece in pieces(values.len(), most) {
                 calls.broadcast(bytemuck::cast_slice_mut(&mut values[piece]))?;
             }
@@ -199,6 +219,24 @@ impl MpiWorld {
 
     fn values_at_once<T>(&self) -> usize {
         (self.inner.largest / self.facts().ranks / size_of::<T>()).max(1)
+    }
+
+    /// [`run`](Self::run) for what all processes do together. An MPI's own calls ask without a pause whether the others are there yet; this
+    /// waits for them asleep, and calls when they are.
+    fn run_together<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn MpiCalls) -> Result<R, MpiError> + Send + 'static,
+    ) -> Result<R, MpiError> {
+        let (alone, waited) = (self.facts().ranks == 1, self.inner.waited.clone());
+        self.run(move |calls| {
+            if !alone {
+                let began = Instant::now();
+                calls.meet(&mut || pause(began.elapsed()))?;
+                let nanoseconds = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                waited.fetch_add(nanoseconds, Ordering::Relaxed);
+            }
+            work(calls)
+        })
     }
 
     /// Has the thread of MPI do something, and waits for it.
@@ -233,6 +271,14 @@ impl WorldInner {
 impl Drop for WorldInner {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+/// A pause of who has waited so long: an eighth of that, so that nobody comes much too late.
+fn pause(waited: Duration) {
+    match waited < AWAKE {
+        true => std::thread::yield_now(),
+        false => std::thread::sleep((waited / 8).clamp(SLEEP[0], SLEEP[1])),
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) fn branch(
         eps: block.norm1.eps(),
         precision,
         checkpoint: false,
+        shards: None,
     };
     attention_branch(x, parameters(&block.norm1, &block.attn.qkv, &block.attn.proj, &block.ls1), plan)
 }

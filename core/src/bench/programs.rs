@@ -126,7 +126,8 @@ fn backbone(prepared: &StepFixture) -> Vec<StepComponent> {
     let (own, x) = (block, input);
     list.push(part("feed-forward branch", 3 * feed_forward, move || {
         let (gamma, eps) = (own.ls2.is_some(), own.norm2.eps());
-        let plan = FeedForwardPlan { subset: None, kind, gamma, eps, precision, checkpoint: false };
+        let plan =
+            FeedForwardPlan { subset: None, kind, gamma, eps, precision, checkpoint: false, shards: None };
         back(feed_forward_branch(x(), parameters(&own.norm2, &inner, &outer, &own.ls2), plan));
     }));
 

@@ -21,6 +21,8 @@ pub trait Collective: Clone + Send + 'static {
     fn gather<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D>;
     /// Whether it is so on any process.
     fn any(&self, own: Vec<bool>) -> Vec<bool>;
+    /// The means of long lists over all processes, on every process: gradients. A run may have them rounded on their way.
+    fn mean_values(&self, own: Vec<f32>) -> Vec<f32>;
 
     /// The mean of `tensor` over all processes, on every process.
     fn mean<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
@@ -52,6 +54,9 @@ impl Collective for OneProcess {
         tensor
     }
     fn any(&self, own: Vec<bool>) -> Vec<bool> {
+        own
+    }
+    fn mean_values(&self, own: Vec<f32>) -> Vec<f32> {
         own
     }
 }

@@ -13,7 +13,7 @@ pub mod square_maps;
 pub use centering::Centering;
 pub use collective::{Collective, OneProcess};
 pub use masking::{CropMasks, MaskRecipe};
-pub use ranks::RankGroup;
+pub use ranks::{RankGroup, RankWire};
 
 use burn::tensor::Tensor;
 

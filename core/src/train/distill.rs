@@ -75,7 +75,9 @@ pub(super) fn step<C: Collective>(
     let images: usize = parts.iter().map(|part| part.images).sum();
     let mut gradients = Named::new();
     let mut shown: Vec<(f64, DistillLosses)> = Vec::new();
+    state.begin_step();
     for (index, (views, told)) in views.into_iter().zip(&told).enumerate() {
+        state.begin_pass();
         let share = parts[index].images as f64 / images as f64;
         let losses = losses(state, views, told, queue.as_ref(), (recipe, index), collective);
         accumulate_gradients(state, losses.total.clone().mul_scalar(share), &mut gradients);

@@ -11,6 +11,7 @@ pub mod ranks;
 pub mod recipe;
 pub mod record;
 pub mod run;
+pub mod shard;
 pub mod side_task;
 pub mod start;
 pub mod state;
@@ -21,7 +22,7 @@ pub mod watch;
 
 #[cfg(not(target_family = "wasm"))]
 pub use budget::forecast;
-pub use budget::{flops, memory};
+pub use budget::{flops, memory, state_bytes};
 use checkpoint::{finite_check, tensors};
 use feed::unusable_pictures;
 pub use feed::{batch, preparation, preview, sources};

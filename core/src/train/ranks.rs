@@ -189,6 +189,15 @@ pub(super) fn same_checkpoint(
     ranks.checkpoints.as_ref().map(|folder| load(folder.join(name))).transpose()
 }
 
+/// What a command to the first rank asks of all: what is shared out has to be brought together for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AskedOfAll {
+    /// A checkpoint.
+    pub save: bool,
+    /// A look at the watched pictures.
+    pub pictures: bool,
+}
+
 /// What went wrong with a rank's part of a batch.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct BatchTrouble {
@@ -202,26 +211,46 @@ struct BatchTrouble {
 pub(super) type TakenBatch = Result<(Vec<MicroBatch>, Vec<SkippedPicture>), DataError>;
 
 impl Trainer<'_> {
-    /// Carries out commands, and has all ranks do the same: stop where one is told to, and take over what was changed.
+    /// Carries out commands, and has all ranks do the same: stop where one is told to, take over what was changed, save and look.
     pub(super) async fn between_steps(&mut self) -> Result<StepControl, EngineError> {
-        let own = self.handle_commands().await?;
+        loop {
+            let own = self.handle_commands().await?;
+            let (stop, asked) = self.agreed(matches!(own, StepControl::Stop)).await?;
+            if asked.save {
+                self.save_midway().await?;
+            }
+            self.look(asked.pictures, false).await?;
+            if stop {
+                return Ok(StepControl::Stop);
+            }
+            // More may be asked while the run is held.
+            if asked == AskedOfAll::default() {
+                return Ok(StepControl::Go);
+            }
+        }
+    }
+
+    /// Whether any rank stops, and what the first one asks of all; a recipe that it changed is taken over.
+    async fn agreed(&mut self, stop: bool) -> Result<(bool, AskedOfAll), EngineError> {
+        let (own, changed) = (std::mem::take(&mut self.asked), self.changed.take());
         let group = self.job.ranks.group.clone();
         if group.is_alone() {
-            return Ok(own);
+            return Ok((stop, own));
         }
-        let mut word = vec![u8::from(matches!(own, StepControl::Stop))];
-        if let Some(changed) = self.changed.take().filter(|_| group.is_first()) {
+        let mut word = vec![u8::from(stop), u8::from(own.save), u8::from(own.pictures)];
+        if let Some(changed) = changed.filter(|_| group.is_first()) {
             word.extend(changed.to_toml().unwrap_or_default().into_bytes());
         }
         let words = group.gather_bytes(word)?;
-        let changed = words[0].get(1..).filter(|text| !text.is_empty() && !group.is_first());
+        let changed = words[0].get(3..).filter(|text| !text.is_empty() && !group.is_first());
         if let Some(recipe) =
             changed.and_then(|text| Recipe::from_toml(std::str::from_utf8(text).ok()?, &[]).ok())
         {
             self.change(&recipe).await;
         }
+        let said = |at: usize| words[0].get(at) == Some(&1);
         let stop = words.iter().any(|word| word.first() == Some(&1));
-        Ok(if stop { StepControl::Stop } else { StepControl::Go })
+        Ok((stop, AskedOfAll { save: said(1), pictures: said(2) }))
     }
 
     /// A batch whose parts all ranks have, with what any of them had to do without; the run ends where one has none.
@@ -257,9 +286,6 @@ impl Trainer<'_> {
         for word in group.gather_bytes(word)?.into_iter().filter(|word| !word.is_empty()) {
             let told: BatchTrouble = serde_json::from_slice(&word).unwrap_or_default();
             if let Some(reason) = told.error {
-                if !group.is_first() {
-                    return Err(EngineError::Elsewhere);
-                }
                 let error = DataError::Source { path: told.place, reason };
                 return Err(self.without_batch(&error).await);
             }
@@ -275,6 +301,11 @@ impl Trainer<'_> {
         Ok((!said.is_empty()).then(|| String::from_utf8_lossy(&said).into_owned()))
     }
 
+    /// What the first rank decides, on all ranks.
+    pub(super) fn first_decides(&self, own: bool) -> Result<bool, EngineError> {
+        Ok(self.job.ranks.group.broadcast_bytes(vec![u8::from(own)])? == [1])
+    }
+
     /// Figures of a step over all ranks: the mean, to which figures that are none (a norm, a rank, a maximum) come as
     /// equal numbers.
     pub(super) fn over_ranks(&self, values: Values) -> Result<Values, EngineError> {
@@ -285,6 +316,25 @@ impl Trainer<'_> {
         let (names, own): (Vec<String>, Vec<f32>) =
             values.into_iter().map(|(name, value)| (name, value as f32)).unzip();
         Ok(names.into_iter().zip(group.means(own)?).collect())
+    }
+
+    /// How long ranks wait for each other, as a share of the time, and what each would do without: pictures a second of its own. `waited`
+    /// is this rank's share.
+    pub(super) fn rank_figures(&self, images_per_second: f64, waited: f64) -> Result<Values, EngineError> {
+        let group = &self.job.ranks.group;
+        if group.is_alone() {
+            return Ok(Values::new());
+        }
+        let ranks = group.ranks() as f64;
+        let all = group.gather_bytes(waited.to_le_bytes().to_vec())?;
+        let all: Vec<f64> =
+            all.iter().filter_map(|bytes| Some(f64::from_le_bytes(*bytes.first_chunk()?))).collect();
+        let mean = ("ranks_waited".to_owned(), all.iter().sum::<f64>() / ranks);
+        let speed = |(rank, waited): (usize, &f64)| {
+            let own = images_per_second / ranks / (1.0 - waited).max(0.01);
+            (format!("rank_{rank}_images_per_second"), own)
+        };
+        Ok(all.iter().enumerate().map(speed).chain([mean]).collect())
     }
 
     /// What computes, for a person.
@@ -298,4 +348,4 @@ impl Trainer<'_> {
 
 #[cfg(all(test, not(target_family = "wasm")))]
 #[path = "ranks_tests.rs"]
-mod tests;
+pub(in crate::train) mod tests;

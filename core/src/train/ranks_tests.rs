@@ -12,7 +12,7 @@ use crate::train::run::RunFolder;
 use crate::train::{distill_recipe, sources};
 
 /// A run of twenty steps of a few milliseconds.
-fn recipe(more: &[&str]) -> Recipe {
+pub(in crate::train) fn recipe(more: &[&str]) -> Recipe {
     let tiny = [
         "model.depth=2",
         "model.dim=48",
@@ -39,7 +39,7 @@ fn recipe(more: &[&str]) -> Recipe {
 }
 
 /// The job of each rank: the first has the folder.
-fn jobs(folder: &Path, recipes: &[Recipe], resume: bool) -> Vec<TrainJob> {
+pub(in crate::train) fn jobs(folder: &Path, recipes: &[Recipe], resume: bool) -> Vec<TrainJob> {
     let ranks = ThreadRank::all(recipes.len()).into_iter().zip(recipes);
     let job = |(group, recipe): (RankGroup, &Recipe)| {
         let of_run = |resume: bool| match resume {
@@ -59,7 +59,7 @@ fn jobs(folder: &Path, recipes: &[Recipe], resume: bool) -> Vec<TrainJob> {
     ranks.map(job).collect()
 }
 
-type Ended = Vec<Result<RunEvent, EngineError>>;
+pub(in crate::train) type Ended = Vec<Result<RunEvent, EngineError>>;
 
 /// All that a rank says, to its end.
 fn heard(handle: &RunHandle) -> Ended {
@@ -67,13 +67,13 @@ fn heard(handle: &RunHandle) -> Ended {
 }
 
 /// Runs all jobs to their ends.
-fn run(jobs: Vec<TrainJob>) -> Vec<Ended> {
+pub(in crate::train) fn run(jobs: Vec<TrainJob>) -> Vec<Ended> {
     // All are started before one is waited for.
     let handles: Vec<RunHandle> = jobs.into_iter().map(engine::start).collect();
     handles.iter().map(heard).collect()
 }
 
-fn steps(events: &Ended) -> Vec<StepReport> {
+pub(in crate::train) fn steps(events: &Ended) -> Vec<StepReport> {
     let step = |event: &Result<RunEvent, EngineError>| match event {
         Ok(RunEvent::Step(step)) => Some((**step).clone()),
         Ok(_) => None,
@@ -92,11 +92,12 @@ fn failed(events: &Ended) -> String {
 
 /// Figures that say how fast it went.
 fn is_of_time(name: &str) -> bool {
-    ["steps_per_second", "images_per_second", "waited", "memory_used"].contains(&name)
+    name.starts_with("rank")
+        || ["steps_per_second", "images_per_second", "waited", "memory_used"].contains(&name)
 }
 
 /// Runs it with so many ranks; reports of the first, and whether all have the same.
-fn with_ranks(ranks: usize, recipe: &Recipe) -> Vec<StepReport> {
+pub(in crate::train) fn with_ranks(ranks: usize, recipe: &Recipe) -> Vec<StepReport> {
     let dir = tempfile::tempdir().unwrap();
     let all = run(jobs(&dir.path().join("run"), &vec![recipe.clone(); ranks], false));
     let all: Vec<Vec<StepReport>> = all.iter().map(steps).collect();
@@ -116,7 +117,7 @@ fn with_ranks(ranks: usize, recipe: &Recipe) -> Vec<StepReport> {
 }
 
 /// The largest relative difference of any loss in twenty steps.
-fn apart(a: &[StepReport], b: &[StepReport], names: &[&str]) -> f64 {
+pub(in crate::train) fn apart(a: &[StepReport], b: &[StepReport], names: &[&str]) -> f64 {
     assert_eq!((a.len(), b.len()), (20, 20));
     let of = |(a, b): (&StepReport, &StepReport)| {
         let of = |name: &&str| (a.values[*name] - b.values[*name]).abs() / a.values[*name].abs().max(1e-3);
@@ -125,7 +126,8 @@ fn apart(a: &[StepReport], b: &[StepReport], names: &[&str]) -> f64 {
     a.iter().zip(b).map(of).fold(0.0, f64::max)
 }
 
-const LOSSES: [&str; 5] = ["loss", "dino_global_loss", "dino_local_loss", "ibot_loss", "koleo_loss"];
+pub(in crate::train) const LOSSES: [&str; 5] =
+    ["loss", "dino_global_loss", "dino_local_loss", "ibot_loss", "koleo_loss"];
 
 #[test]
 fn two_and_four_ranks_learn_what_one_process_does() {
@@ -175,6 +177,21 @@ fn koleo_within_a_rank_is_another_loss_and_ends_as_well() {
 }
 
 #[test]
+fn ranks_tell_how_long_they_wait_for_each_other() {
+    let steps = with_ranks(2, &recipe(&[]));
+    for step in &steps {
+        assert!((0.0..=1.0).contains(&step.values["ranks_waited"]), "{:?}", step.values);
+        for rank in 0..2 {
+            // At least what it did in fact.
+            let own = step.values[&format!("rank_{rank}_images_per_second")];
+            assert!(own >= 0.49 * step.images_per_second, "{:?}", step.values);
+        }
+        assert!(!step.values.contains_key("rank_2_images_per_second"));
+    }
+    assert!(!with_ranks(1, &recipe(&[]))[0].values.contains_key("ranks_waited"));
+}
+
+#[test]
 fn two_runs_with_as_many_ranks_are_the_same_to_the_bit() {
     let recipe = recipe(&[]);
     let (one, other) = (with_ranks(3, &at_batch(&recipe, 9)), with_ranks(3, &at_batch(&recipe, 9)));
@@ -183,7 +200,7 @@ fn two_runs_with_as_many_ranks_are_the_same_to_the_bit() {
     }
 }
 
-fn at_batch(recipe: &Recipe, batch: usize) -> Recipe {
+pub(in crate::train) fn at_batch(recipe: &Recipe, batch: usize) -> Recipe {
     recipe.with_overrides(&[format!("train.batch={batch}")]).unwrap()
 }
 

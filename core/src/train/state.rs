@@ -8,6 +8,7 @@ use super::loss_scale::LossScale;
 use super::network::{Network, NetworkConfig};
 use super::optimizer::AdamWMoments;
 use super::recipe::Recipe;
+use super::shard::TrainShards;
 use super::watch_colours::WatchPcaBasis;
 
 /// Student, teacher, centres and optimizer between two steps.
@@ -38,6 +39,8 @@ pub struct TrainerState {
     pub pictures: usize,
     /// Colours of the last look at the watched pictures. Nothing is learned from them.
     pub colours: Option<WatchPcaBasis>,
+    /// Where ranks share the state: this one's parts. What is in them is not in the fields above.
+    pub shards: Option<TrainShards>,
 }
 
 /// Moving averages of the teacher's logits.
@@ -87,6 +90,7 @@ impl TrainerState {
             queue: None,
             pictures: 0,
             colours: None,
+            shards: None,
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::batch::MicroBatch;
 use super::distill;
@@ -20,6 +20,7 @@ use super::network::Network;
 use super::optimizer::SUB_MODULES;
 use super::recipe::{KoleoGroup, Recipe};
 use super::schedule::ScheduledValues;
+use super::shard;
 use super::state::TrainerState;
 use crate::fused::cross_entropy;
 use crate::fused::packing::{BatchPlace, CropGroup};
@@ -33,6 +34,7 @@ use crate::ssl::dino::{self, dino_loss, dino_loss_parts};
 use crate::ssl::gram::gram_loss;
 use crate::ssl::ibot::{self, ibot_loss};
 use crate::ssl::koleo::{KoleoLoss, koleo};
+use crate::ssl::ranks::on_host;
 use crate::ssl::{Centering, Collective, STUDENT_TEMPERATURE, entropy};
 
 /// What the teacher says about one part of the batch; a constant for the student.
@@ -100,6 +102,7 @@ pub fn step<C: Collective>(
     }
     let mut metrics = DeviceMetrics::default();
     gram_teacher::renew(state, recipe);
+    state.begin_step();
 
     // The teacher sees all global crops, unmasked, and never has a graph.
     let targets = teacher_targets(state, parts, recipe, now, collective, &mut metrics);
@@ -109,6 +112,7 @@ pub fn step<C: Collective>(
     let mut gradients = Named::new();
     let mut figures: Option<DeferredFigures> = None;
     for (index, (part, targets)) in parts.iter().zip(&targets).enumerate() {
+        state.begin_pass();
         let losses = student_losses(
             state,
             parts,
@@ -120,7 +124,7 @@ pub fn step<C: Collective>(
             now.backbone_frozen,
             collective,
         );
-        accumulate_gradients(state, losses.total.clone(), &mut gradients);
+        accumulate_gradients(state, losses.total, &mut gradients);
         figures = Some(match figures {
             Some(before) => Box::new(move || before().add((losses.figures)())),
             None => losses.figures,
@@ -135,10 +139,12 @@ pub fn step<C: Collective>(
     metrics
 }
 
-/// Gradients of a part's loss with respect to the student, added to those of other parts.
-pub(super) fn accumulate_gradients(state: &TrainerState, loss: Tensor<1>, gradients: &mut Named) {
+/// Gradients of a part's loss with respect to the student, added to those of other parts; the end of its pass.
+pub(super) fn accumulate_gradients(state: &mut TrainerState, loss: Tensor<1>, gradients: &mut Named) {
+    state.end_pass();
     let mut graph = state.loss_scale.applied(loss).backward();
-    for (name, gradient) in take_gradients(&state.student, &mut graph) {
+    let shared = state.shards.as_ref().and_then(|shards| shards.take_gradients(&mut graph));
+    for (name, gradient) in shared.unwrap_or_else(|| take_gradients(&state.student, &mut graph)) {
         let sum = match gradients.remove(&name) {
             Some(so_far) => so_far + gradient,
             None => gradient,
@@ -157,15 +163,26 @@ pub(super) fn update<C: Collective>(
     metrics: &mut DeviceMetrics,
     inspect: impl FnOnce(&Named),
 ) {
-    if collective.ranks() > 1 {
+    if collective.ranks() > 1 && state.shards.is_none() {
         mean_over_ranks(&state.student, &mut gradients, collective);
     }
     inspect(&gradients);
 
     // Clipping per sub-module, AdamW, and the teacher, which follows after the student moved.
-    let networks = (state.student.clone(), state.teacher.clone());
-    let (networks, found) = state.optimizer.step(networks, gradients, now, &recipe.optim, &state.loss_scale);
-    (state.student, state.teacher) = networks;
+    let found = match state.shards.take() {
+        Some(mut shards) => {
+            let found = shard::update(state, &mut shards, gradients, now, &recipe.optim);
+            state.shards = Some(shards);
+            found
+        }
+        None => {
+            let networks = (state.student.clone(), state.teacher.clone());
+            let (networks, found) =
+                state.optimizer.step(networks, gradients, now, &recipe.optim, &state.loss_scale);
+            (state.student, state.teacher) = networks;
+            found
+        }
+    };
     for (module, norm) in SUB_MODULES.into_iter().zip(found.norms) {
         let there = match module {
             "dino_head" => state.student.dino_head.is_some(),
@@ -197,8 +214,10 @@ fn mean_over_ranks<C: Collective>(student: &Network, gradients: &mut Named, coll
     if own.is_empty() {
         return;
     }
-    let sizes = own.iter().map(|gradient| gradient.dims()[0]).collect();
-    let means = collective.mean(Tensor::cat(own, 0)).split_with_sizes(sizes, 0);
+    let (device, sizes) = (own[0].device(), own.iter().map(|gradient| gradient.dims()[0]).collect());
+    let means = collective.mean_values(on_host(Tensor::cat(own, 0)));
+    let length = means.len();
+    let means = Tensor::<1>::from_data(TensorData::new(means, [length]), &device).split_with_sizes(sizes, 0);
     gradients.extend(names.into_iter().zip(means));
 }
 
@@ -213,8 +232,11 @@ fn teacher_targets<C: Collective>(
 ) -> Vec<TeacherTargets> {
     // A frozen teacher, where one is distilled; else the student's moving average.
     let frozen = state.frozen.as_ref().and_then(|frozen| Some((&frozen.backbone, frozen.heads()?)));
-    let (backbone, (dino_head, patch_head)) =
-        frozen.unwrap_or_else(|| (&state.teacher.backbone, state.teacher.heads()));
+    let teacher = frozen.is_none().then(|| state.teacher_for_pass());
+    let own = teacher.as_ref().map(|teacher| (&teacher.backbone, teacher.heads()));
+    let Some((backbone, (dino_head, patch_head))) = frozen.or(own) else {
+        unreachable!("one of the two is there")
+    };
     let (mut cls, mut patches, mut norms) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         let crops = [VitInput { images: part.global.clone(), masks: None }];
@@ -236,6 +258,8 @@ fn teacher_targets<C: Collective>(
         cls.push(dino_head.forward(seen.clone().narrow(0, 0, cls_rows)));
         patches.push(patch_head.forward(seen.narrow(0, cls_rows, rows - cls_rows)));
     }
+    // What it gathered goes before the student gathers.
+    drop(teacher);
     let cls_rows: Vec<usize> = cls.iter().map(|t| t.dims()[0]).collect();
     let patch_rows: Vec<usize> = patches.iter().map(|t| t.dims()[0]).collect();
     let (cls, patches) = (Tensor::cat(cls, 0), Tensor::cat(patches, 0));
@@ -286,7 +310,7 @@ fn patch_norms(tokens: &PackedTokens, prefix: usize) -> Tensor<1> {
 /// CLS features of every part and view without a graph, for KoLeo over the whole batch; where it is over all ranks, of
 /// those too, in their order. Empty with a single part, whose own pass has them all.
 fn cls_of_all_parts<C: Collective>(
-    state: &TrainerState,
+    state: &mut TrainerState,
     parts: &[MicroBatch],
     recipe: &Recipe,
     collective: &C,
@@ -294,6 +318,8 @@ fn cls_of_all_parts<C: Collective>(
     if parts.len() == 1 {
         return Vec::new();
     }
+    state.begin_pass();
+    let state = &*state;
     let pass = |(index, part)| {
         let seen = student_pass(state, index, part, recipe, collective).seen.without_autodiff();
         let own = views(seen, part.images);

@@ -14,7 +14,7 @@ use super::preparation::{cautions, draw_masks, has_numbers, no_room, other_produ
 use super::protocol::{
     CommandsClosed, EngineError, RunChannels, RunCommand, RunCompletion, RunEvent, StepReport, TrainJob,
 };
-use super::ranks::{ensure_equal, own_masks, same_checkpoint};
+use super::ranks::{AskedOfAll, ensure_equal, own_masks, same_checkpoint};
 use super::recipe::Recipe;
 use super::record::RunRecorder;
 use super::resume::{self, TrainDataFingerprint};
@@ -47,6 +47,8 @@ pub(super) struct Trainer<'a> {
     share: BatchShare,
     /// A recipe that the other ranks have yet to take over.
     pub(super) changed: Option<Recipe>,
+    /// What the first rank is told to do, and all have to take part in.
+    pub(super) asked: AskedOfAll,
     pub(super) record: RunRecorder,
     pub(super) watched: WatchedImages,
     /// What a frozen teacher said of views that never change.
@@ -66,6 +68,8 @@ pub(super) struct Trainer<'a> {
 struct ThroughputSample {
     start: web_time::Instant,
     waited: f64,
+    /// Seconds that this rank has waited for others.
+    waited_for_ranks: f64,
     iteration: u64,
 }
 
@@ -83,8 +87,7 @@ pub(crate) async fn run(job: TrainJob, port: &RunChannels) -> Result<RunCompleti
     let total = trainer.job.recipe.train.iterations;
     let mut stopped = false;
     if trainer.state.iteration == 0 {
-        trainer.pictures().await?;
-        trainer.evaluate().await?;
+        trainer.look(true, true).await?;
     }
     while trainer.state.iteration < total {
         if let StepControl::Stop = trainer.between_steps().await? {
@@ -135,6 +138,7 @@ impl<'a> Trainer<'a> {
         }
         let ResumePoint { mut state, path: latest, .. } = found;
         state.pictures = job.sources.train.len();
+        let group = ranks.group.with_wire(recipe.train.wire);
         let told = match (&state.frozen, &job.folder) {
             // Of the pictures of other ranks it would know nothing, and they would wait for whoever asks.
             (Some(frozen), Some(folder)) if recipe.distill.fixed_views && ranks.group.is_alone() => {
@@ -160,13 +164,17 @@ impl<'a> Trainer<'a> {
         })
         .await;
         notes.extend(job.folder.as_ref().and_then(|folder| no_room(folder, parameters)));
-        let cautions = cautions(recipe, device, job.sources.train.as_ref(), share.images()).into_iter();
+        let cautions = cautions(recipe, device, job.sources.train.as_ref(), share).into_iter();
         let cautions = cautions.chain(other_products(recipe, job.device.gpu));
         for caution in job.device.note.iter().cloned().chain(cautions).chain(notes) {
             port.emit(RunEvent::Warning(caution)).await;
         }
         let train = job.sources.train.clone();
         let feed = BatchFeeder::start(train, recipe, share, state.iteration, workers(recipe), device);
+        state.share_out(recipe.train.shard, &group);
+        let mut job = job;
+        job.ranks.group = group;
+        let recipe = &job.recipe;
         let (iteration, colours) = (state.iteration, state.colours.clone());
         Ok(Self {
             port,
@@ -177,18 +185,24 @@ impl<'a> Trainer<'a> {
             changed: None,
             record,
             watched: WatchedImages::new(job.watch.clone(), recipe).following(colours),
+            asked: AskedOfAll::default(),
             told,
             probe: None,
-            job,
             failing: PictureFailures::default(),
             checkpoint: latest,
             saved_at: (iteration > 0).then_some(iteration),
             unsaved: false,
-            since_report: ThroughputSample { start: web_time::Instant::now(), waited: 0.0, iteration },
+            since_report: ThroughputSample {
+                start: web_time::Instant::now(),
+                waited: 0.0,
+                waited_for_ranks: job.ranks.group.waited(),
+                iteration,
+            },
+            job,
         })
     }
 
-    /// Carries out waiting commands; holds while paused, without polling.
+    /// Carries out waiting commands, up to one that all ranks have to take part in; holds while paused, without polling.
     pub(super) async fn handle_commands(&mut self) -> Result<StepControl, EngineError> {
         if self.port.take_held() {
             self.since_report = self.pace();
@@ -221,12 +235,14 @@ impl<'a> Trainer<'a> {
                 RunCommand::Checkpoint => {
                     // Who asks for it hears of it.
                     self.unsaved = false;
-                    self.save_midway().await?;
+                    self.asked.save = true;
+                    return Ok(StepControl::Go);
                 }
                 RunCommand::Watch(pictures) => {
                     let colours = self.watched.colours();
                     self.watched = WatchedImages::new(pictures, &self.job.recipe).following(colours);
-                    self.pictures().await?;
+                    self.asked.pictures = true;
+                    return Ok(StepControl::Go);
                 }
                 RunCommand::Change(wanted) => self.change(&wanted).await,
             }
@@ -269,10 +285,7 @@ impl<'a> Trainer<'a> {
             verdict = self.first_says(verdict)?;
         }
         if let Some(why) = verdict {
-            return Err(match self.job.ranks.group.is_first() {
-                true => self.without_pictures(why).await,
-                false => EngineError::Elsewhere,
-            });
+            return Err(self.without_pictures(why).await);
         }
         for news in news {
             self.port.emit(RunEvent::Warning(news)).await;
@@ -292,12 +305,7 @@ impl<'a> Trainer<'a> {
         if report {
             self.report(iteration, metrics, now).await?;
         }
-        if pictures {
-            self.pictures().await?;
-        }
-        if evaluate {
-            self.evaluate().await?;
-        }
+        self.look(pictures, evaluate).await?;
         // After what was reported at this step, so that a run that goes on repeats nothing. The last is kept at the end.
         if save && !last {
             self.save_midway().await?;
@@ -341,12 +349,14 @@ impl<'a> Trainer<'a> {
         let seconds = (pace.start - self.since_report.start).as_secs_f64().max(1e-9);
         let steps = (pace.iteration - self.since_report.iteration) as f64;
         let waited = ((pace.waited - self.since_report.waited) / seconds).clamp(0.0, 1.0);
+        let for_ranks = (pace.waited_for_ranks - self.since_report.waited_for_ranks) / seconds;
         self.since_report = pace;
         scheduled_values(&schedule, &mut values);
         values.insert("steps_per_second".to_owned(), steps / seconds);
         let images_per_second = steps * recipe.train.batch as f64 / seconds;
         values.insert("images_per_second".to_owned(), images_per_second);
         values.insert("waited".to_owned(), waited);
+        values.extend(self.rank_figures(images_per_second, for_ranks.clamp(0.0, 1.0))?);
         let memory = super::memory::in_use(&self.job.device.device);
         if let Some(memory) = &memory {
             values.insert("memory_used".to_owned(), memory.used as f64);
@@ -379,6 +389,7 @@ impl<'a> Trainer<'a> {
         ThroughputSample {
             start: web_time::Instant::now(),
             waited: self.feed.waited(),
+            waited_for_ranks: self.job.ranks.group.waited(),
             iteration: self.state.iteration,
         }
     }

@@ -8,6 +8,7 @@ use dinoscope_shaders::rope::RopeTurn;
 
 use super::composed::{cast, full};
 use super::programs::{KeptCrops, KernelOps};
+use super::shards::ShardLayout;
 use crate::fused::packing::{CropSubset, SequencePacking};
 
 /// Numbers that a branch computes with; the residual stream, norms and softmax are always f32.
@@ -57,6 +58,8 @@ pub struct AttentionPlan {
     pub precision: ComputePrecision,
     /// Keep only the input and compute the rest again on the way back.
     pub checkpoint: bool,
+    /// Where processes share the parameters: in place of them stands this process's part.
+    pub shards: Option<ShardLayout>,
 }
 
 /// Kind of feed-forward network.
@@ -84,6 +87,8 @@ pub struct FeedForwardPlan {
     pub precision: ComputePrecision,
     /// Keep only the input and compute the rest again on the way back.
     pub checkpoint: bool,
+    /// Where processes share the parameters: in place of them stands this process's part.
+    pub shards: Option<ShardLayout>,
 }
 
 /// What both kinds of branch have: how to run, and what to keep.
@@ -92,6 +97,17 @@ pub(super) trait BranchPlan: Clone + std::fmt::Debug + Send + 'static {
     type Saved<B: KernelOps>: Clone + std::fmt::Debug + Send + 'static;
 
     fn checkpoint(&self) -> bool;
+
+    /// How processes share the parameters, where they do.
+    fn shards(&self) -> Option<&ShardLayout>;
+
+    /// The crops that are computed, where some are dropped.
+    fn subset(&self) -> Option<&CropSubset>;
+
+    /// Whether stochastic depth left nothing to compute here.
+    fn is_empty(&self) -> bool {
+        self.subset().is_some_and(|subset| subset.rows.is_empty())
+    }
 
     /// `x` `[tokens, dim]` to `[tokens, dim]`.
     fn forward<B: KernelOps>(
@@ -148,6 +164,14 @@ impl BranchPlan for AttentionPlan {
 
     fn checkpoint(&self) -> bool {
         self.checkpoint
+    }
+
+    fn shards(&self) -> Option<&ShardLayout> {
+        self.shards.as_ref()
+    }
+
+    fn subset(&self) -> Option<&CropSubset> {
+        self.subset.as_deref()
     }
 
     fn forward<B: KernelOps>(
@@ -233,6 +257,14 @@ impl BranchPlan for FeedForwardPlan {
 
     fn checkpoint(&self) -> bool {
         self.checkpoint
+    }
+
+    fn shards(&self) -> Option<&ShardLayout> {
+        self.shards.as_ref()
+    }
+
+    fn subset(&self) -> Option<&CropSubset> {
+        self.subset.as_deref()
     }
 
     fn forward<B: KernelOps>(

@@ -15,6 +15,7 @@ mod matmul_precision;
 mod optimiser;
 pub mod packing;
 mod programs;
+mod shards;
 mod simple;
 mod tape;
 #[cfg(test)]
@@ -33,8 +34,12 @@ pub use loss::TargetPairs;
 pub use matmul_precision::{MatmulPrecision, MatmulPrecisionScope};
 pub use packing::SequencePacking;
 pub use programs::{KernelOps, NeighbourViews};
+pub use shards::{ShardExchange, ShardLayout};
 pub use tape::{AutodiffOps, BranchParamTensors};
-pub use update::{GradNorms, MODULES, ParamUpdate, UpdateArenas, UpdateHyperparams, optimise};
+pub use update::{
+    ClipFactors, GradNorms, MODULES, ParamUpdate, UpdateArenas, UpdateHyperparams, optimise, squared_norms,
+    update_clipped,
+};
 
 /// LayerNorm over the last dimension, `[rows, dim]` to `[rows, dim]`.
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
@@ -89,6 +94,12 @@ pub fn feed_forward_branch(
         parameters,
         plan,
     ))
+}
+
+/// The one parameter of `layout`, in its shape, out of this process's `part` `[n]` and those of the others; its gradient flows back into the
+/// parts as the mean over all processes.
+pub fn gathered<const D: usize>(part: Tensor<1>, layout: ShardLayout) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as AutodiffOps>::gathered_op(part.into_dispatch(), layout))
 }
 
 /// A parameter of a branch, whatever its shape.

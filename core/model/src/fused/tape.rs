@@ -8,12 +8,15 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Backend, ExtensionType, Flex, backend_extension};
+use burn::backend::{
+    Autodiff, AutodiffBackend, Backend, ExtensionType, Flex, TensorMetadata, backend_extension,
+};
 use burn_cubecl::CubeBackend;
 
 use super::branch::{AttentionPlan, BranchPlan, FeedForwardPlan};
 use super::loss::TargetPairs;
 use super::programs::{KernelOps, NeighbourState, NeighbourViews};
+use super::shards::{self, ShardLayout};
 use super::simple;
 
 /// Parameters of a branch in their order. Where there are fewer than eight, the rest repeats the first.
@@ -96,6 +99,9 @@ pub trait AutodiffOps: Backend {
         plan: FeedForwardPlan,
     ) -> FloatTensor<Self>;
 
+    /// See [`super::gathered`].
+    fn gathered_op(part: FloatTensor<Self>, layout: ShardLayout) -> FloatTensor<Self>;
+
     /// See [`super::cross_entropy`]; loss and entropy.
     fn cross_entropy_op(
         z: FloatTensor<Self>,
@@ -150,7 +156,7 @@ macro_rules! without_graph {
             parameters: BranchParamTensors<Self>,
             plan: AttentionPlan,
         ) -> FloatTensor<Self> {
-            plan.forward::<Self>(x, &parameters.list()).0
+            shards::forward::<Self, _>(&plan, x, &parameters.list()).0
         }
 
         fn feed_forward_branch_op(
@@ -158,7 +164,11 @@ macro_rules! without_graph {
             parameters: BranchParamTensors<Self>,
             plan: FeedForwardPlan,
         ) -> FloatTensor<Self> {
-            plan.forward::<Self>(x, &parameters.list()).0
+            shards::forward::<Self, _>(&plan, x, &parameters.list()).0
+        }
+
+        fn gathered_op(part: FloatTensor<Self>, layout: ShardLayout) -> FloatTensor<Self> {
+            layout.gather::<Self>(&part).swap_remove(0)
         }
 
         fn cross_entropy_op(
@@ -194,7 +204,7 @@ fn register<B: Backend>(
 #[derive(Debug)]
 struct BranchBackward<P>(P);
 
-/// Kept for the way back: `x`, the parameters, and what the branch saved unless it is computed again.
+/// Kept for the way back: `x`, the parameters (or this process's part of them), and what the branch saved unless it is computed again.
 #[derive(Clone, Debug)]
 struct BranchState<B: KernelOps, P: BranchPlan> {
     x: FloatTensor<B>,
@@ -208,8 +218,7 @@ impl<B: KernelOps, P: BranchPlan> Backward<B, OPERANDS> for BranchBackward<P> {
     fn backward(self, ops: Ops<Self::State, OPERANDS>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
         let BranchState { x, parameters, saved } = ops.state;
-        let saved = saved.unwrap_or_else(|| self.0.forward::<B>(x.clone(), &parameters).1);
-        let (dx, gradients) = self.0.backward::<B>(x, &parameters, saved, gradient);
+        let (dx, gradients) = shards::backward::<B, P>(&self.0, x, &parameters, saved, gradient);
         register::<B>(
             grads,
             ops.parents.map(|node| node.map(|node| node.id)),
@@ -232,11 +241,11 @@ fn branch<B: KernelOps, C: CheckpointStrategy, P: BranchPlan>(
     let input = x.primitive().clone();
     match BranchBackward(plan.clone()).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
-            let (y, saved) = plan.forward::<B>(input.clone(), &values);
-            let saved = (!plan.checkpoint()).then_some(saved);
+            let (y, saved) = shards::forward::<B, P>(&plan, input.clone(), &values);
+            let saved = saved.filter(|_| !plan.checkpoint());
             prep.finish(BranchState { x: input, parameters: values, saved }, y)
         }
-        OpsKind::UnTracked(prep) => prep.finish(plan.forward::<B>(input, &values).0),
+        OpsKind::UnTracked(prep) => prep.finish(shards::forward::<B, P>(&plan, input, &values).0),
     }
 }
 
@@ -331,6 +340,20 @@ impl<B: KernelOps> Backward<B, 3> for LinearGeluBackward {
         let wanted = [ops.parents[0].is_some(), ops.parents[1].is_some(), false];
         let [dx, dw, _] = simple::linear_backward::<B>(x, weight, d_hidden, wanted);
         register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [dx, dw, Some(d_bias)]);
+    }
+}
+
+#[derive(Debug)]
+struct GatheredBackward(ShardLayout);
+
+impl<B: KernelOps> Backward<B, 1> for GatheredBackward {
+    type State = ();
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let device = gradient.device();
+        let part = self.0.scatter::<B>(vec![gradient], &device);
+        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [Some(part)]);
     }
 }
 
@@ -443,6 +466,14 @@ impl<B: KernelOps + AutodiffOps, C: CheckpointStrategy> AutodiffOps for Autodiff
         plan: FeedForwardPlan,
     ) -> FloatTensor<Self> {
         branch::<B, C, _>(x, parameters.list(), plan)
+    }
+
+    fn gathered_op(part: FloatTensor<Self>, layout: ShardLayout) -> FloatTensor<Self> {
+        let whole = layout.gather::<B>(part.primitive()).swap_remove(0);
+        match GatheredBackward(layout).prepare::<C>([part.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((), whole),
+            OpsKind::UnTracked(prep) => prep.finish(whole),
+        }
     }
 
     fn cross_entropy_op(

@@ -145,6 +145,7 @@ fn attention_plan(weights: &Weights, subset: Option<Arc<CropSubset>>) -> Attenti
         eps: EPS,
         precision: ComputePrecision::F32,
         checkpoint: false,
+        shards: None,
     }
 }
 
@@ -310,6 +311,7 @@ fn feed_forward_branches_and_their_gradients_are_the_plain_ones() {
                 eps: EPS,
                 precision: ComputePrecision::F32,
                 checkpoint,
+                shards: None,
             };
             let fused = feed_forward_branch(x.clone(), weights.list(), plan);
             close("ffn", fused.clone(), plain.clone(), 1e-5);
@@ -335,6 +337,7 @@ fn half_precision_is_close() {
             eps: EPS,
             precision,
             checkpoint: false,
+            shards: None,
         };
         let y = feed_forward_branch(y, ffn.list(), plan);
         let grads = y.clone().square().sum().backward();

@@ -1,10 +1,11 @@
 //! The optimiser's update over all parameters at once.
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, DispatchKindConversion, DispatchTensor, Flex};
-use burn::tensor::Tensor;
+use burn::backend::{Backend, DispatchKindConversion, DispatchTensor, Flex, TensorMetadata};
+use burn::tensor::{Device, Tensor};
 use burn_cubecl::CubeBackend;
 
+use super::composed;
 use super::programs::KernelOps;
 
 /// What all parameters share in an update.
@@ -130,6 +131,89 @@ where
         overflow: outside(found.overflow),
     };
     (updated.into_iter().map(|p| p.map(outside)).collect(), found)
+}
+
+/// What an update in portions multiplies gradients with; see [`update_clipped`].
+#[derive(Clone, Debug)]
+pub struct ClipFactors {
+    factors: Vec<Tensor<1>>,
+    /// What was found out about the gradients.
+    pub found: GradNorms<Tensor<1>>,
+}
+
+/// Squared norms of gradients by sub-module, `[1]` each, on `device`: of what this process holds of them.
+pub fn squared_norms(gradients: Vec<(usize, Tensor<1>)>, device: &Device) -> Vec<Tensor<1>> {
+    let of = |module: usize| {
+        let own: Vec<_> =
+            gradients.iter().filter(|(of, _)| *of == module).map(|(_, gradient)| gradient.clone()).collect();
+        match own.first() {
+            None => Tensor::zeros([1], device),
+            Some(first) if on::<Flex>(first) => squared_norm_on::<Flex>(own),
+            Some(_) => squared_norm_on::<CubeBackend>(own),
+        }
+    };
+    (0..MODULES).map(of).collect()
+}
+
+fn squared_norm_on<B: KernelOps>(tensors: Vec<Tensor<1>>) -> Tensor<1>
+where
+    DispatchTensor: DispatchKindConversion<B>,
+{
+    let inside: Vec<_> = tensors.into_iter().map(primitive::<B>).collect();
+    let device = inside[0].device();
+    Tensor::from_primitive::<B>(B::squared_norm(inside, &device))
+}
+
+impl ClipFactors {
+    /// Out of squared norms over all that is updated, wherever it is held, `[1]` for each sub-module.
+    pub fn new(squares: Vec<Tensor<1>>, loss_scale: Option<Tensor<1>>, rates: &UpdateHyperparams) -> Self {
+        match squares.first() {
+            Some(first) if on::<Flex>(first) => Self::on::<Flex>(squares, loss_scale, rates),
+            _ => Self::on::<CubeBackend>(squares, loss_scale, rates),
+        }
+    }
+
+    fn on<B: KernelOps>(
+        squares: Vec<Tensor<1>>,
+        loss_scale: Option<Tensor<1>>,
+        rates: &UpdateHyperparams,
+    ) -> Self
+    where
+        DispatchTensor: DispatchKindConversion<B>,
+    {
+        let squares = squares.into_iter().map(primitive::<B>).collect();
+        let (factors, found) = composed::clip::<B>(squares, loss_scale.map(primitive::<B>), rates);
+        let outside = |list: Vec<FloatTensor<B>>| list.into_iter().map(Tensor::from_primitive::<B>).collect();
+        let overflow = Tensor::from_primitive::<B>(found.overflow);
+        Self { factors: outside(factors), found: GradNorms { norms: outside(found.norms), overflow } }
+    }
+}
+
+/// What [`optimise`] does to a portion of the parameters, with the factors for all of them.
+pub fn update_clipped(
+    parameters: Vec<ParamUpdate<Tensor<1>>>,
+    clip: &ClipFactors,
+    rates: &UpdateHyperparams,
+) -> Vec<ParamUpdate<Tensor<1>>> {
+    match parameters.first() {
+        None => Vec::new(),
+        Some(p) if on::<Flex>(&p.value) => update_clipped_on::<Flex>(parameters, clip, rates),
+        Some(_) => update_clipped_on::<CubeBackend>(parameters, clip, rates),
+    }
+}
+
+fn update_clipped_on<B: KernelOps>(
+    parameters: Vec<ParamUpdate<Tensor<1>>>,
+    clip: &ClipFactors,
+    rates: &UpdateHyperparams,
+) -> Vec<ParamUpdate<Tensor<1>>>
+where
+    DispatchTensor: DispatchKindConversion<B>,
+{
+    let inside = parameters.into_iter().map(|p| p.map(primitive::<B>)).collect();
+    let factors: Vec<_> = clip.factors.iter().cloned().map(primitive::<B>).collect();
+    let updated = B::adamw(inside, &factors, rates);
+    updated.into_iter().map(|p| p.map(Tensor::from_primitive::<B>)).collect()
 }
 
 impl<T> ParamUpdate<T> {

@@ -7,6 +7,7 @@
 mod mpi;
 #[cfg(test)]
 pub(crate) mod threads;
+mod wire;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub use super::collective::Collective;
 
 #[cfg(not(target_family = "wasm"))]
 pub use mpi::MpiRanks;
+pub use wire::RankWire;
 
 /// Up to so many values each rank sends all it has to all others and adds by itself; longer ones are shared out, each rank
 /// adds a part, and the sums go round: twice the values in place of as many as there are ranks.
@@ -45,6 +47,18 @@ pub trait RankTransport: Send + Sync {
     /// # Errors
     /// What went wrong between the processes.
     fn exchange_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String>;
+    /// [`gather_floats`](Self::gather_floats) of 16-bit numbers, which are not looked at.
+    ///
+    /// # Errors
+    /// What went wrong between the processes.
+    fn gather_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String>;
+    /// [`exchange_floats`](Self::exchange_floats) of 16-bit numbers, which are not looked at.
+    ///
+    /// # Errors
+    /// What went wrong between the processes.
+    fn exchange_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String>;
+    /// Seconds that this rank has waited for others so far.
+    fn waited(&self) -> f64;
     /// What rank 0 has, in place of `own`.
     ///
     /// # Errors
@@ -73,6 +87,7 @@ pub struct RankFailure {
 #[derive(Clone, Default)]
 pub struct RankGroup {
     transport: Option<Arc<dyn RankTransport>>,
+    wire: RankWire,
 }
 
 impl std::fmt::Debug for RankGroup {
@@ -84,7 +99,19 @@ impl std::fmt::Debug for RankGroup {
 impl RankGroup {
     /// The ranks that a transport connects; one alone is as none.
     pub fn new(transport: Arc<dyn RankTransport>) -> Self {
-        Self { transport: (transport.ranks() > 1).then_some(transport) }
+        Self { transport: (transport.ranks() > 1).then_some(transport), wire: RankWire::F32 }
+    }
+
+    /// The same ranks, between which long lists ([`gather_values`](Self::gather_values), [`scatter_means`](Self::scatter_means),
+    /// [`mean_values`](Collective::mean_values)) travel in other numbers.
+    #[must_use]
+    pub fn with_wire(&self, wire: RankWire) -> Self {
+        Self { wire, ..self.clone() }
+    }
+
+    /// The numbers that long lists travel in.
+    pub fn wire(&self) -> RankWire {
+        self.wire
     }
 
     /// Whether there are no others.
@@ -149,22 +176,63 @@ impl RankGroup {
         Ok((0..count).map(|at| of(at) / self.ranks() as f64).collect())
     }
 
+    /// Seconds that this rank has waited for others so far.
+    pub fn waited(&self) -> f64 {
+        self.transport.as_ref().map_or(0.0, |transport| transport.waited())
+    }
+
+    /// What all ranks have, each as many values, in the order of ranks: shared weights. In the middle of a step, see [`RankFailure`].
+    pub fn gather_values(&self, own: Vec<f32>) -> Vec<f32> {
+        self.amid_step(own, |transport, own| self.wire.gather(transport, own))
+    }
+
+    /// This rank's part of the means over all ranks of `own`, whose number of values all ranks divide: gradients. In the middle
+    /// of a step, see [`RankFailure`].
+    pub fn scatter_means(&self, own: Vec<f32>) -> Vec<f32> {
+        let mut sums = self.amid_step(own, |transport, own| self.reduce_scatter(transport, own, self.wire));
+        self.divide(&mut sums);
+        sums
+    }
+
+    fn divide(&self, sums: &mut [f32]) {
+        let ranks = self.ranks() as f32;
+        sums.iter_mut().for_each(|sum| *sum /= ranks);
+    }
+
+    /// `work` on values in the middle of a step; they stay as they are where there are no others.
+    fn amid_step(
+        &self,
+        own: Vec<f32>,
+        work: impl FnOnce(&dyn RankTransport, Vec<f32>) -> Result<Vec<f32>, String>,
+    ) -> Vec<f32> {
+        let Some(transport) = &self.transport else { return own };
+        match work(&**transport, own) {
+            Ok(values) => values,
+            Err(reason) => std::panic::resume_unwind(Box::new(self.failure(reason))),
+        }
+    }
+
     /// This rank's part of the sums over all ranks: part `rank` of as many equal ones as there are ranks, the last filled up
     /// with zeros.
-    fn reduce_scatter(&self, transport: &dyn RankTransport, mut own: Vec<f32>) -> Result<Vec<f32>, String> {
+    fn reduce_scatter(
+        &self,
+        transport: &dyn RankTransport,
+        mut own: Vec<f32>,
+        wire: RankWire,
+    ) -> Result<Vec<f32>, String> {
         let each = own.len().div_ceil(self.ranks());
         own.resize(each * self.ranks(), 0.0);
-        Ok(folded(&transport.exchange_floats(own)?, each, |a, b| a + b))
+        Ok(folded(&wire.exchange(transport, own)?, each, |a, b| a + b))
     }
 
     /// The sums over all ranks, on every rank.
-    fn sums(&self, transport: &dyn RankTransport, own: Vec<f32>) -> Result<Vec<f32>, String> {
+    fn sums(&self, transport: &dyn RankTransport, own: Vec<f32>, wire: RankWire) -> Result<Vec<f32>, String> {
         let count = own.len();
         if count <= SHORT {
-            return Ok(folded(&transport.gather_floats(own)?, count, |a, b| a + b));
+            return Ok(folded(&wire.gather(transport, own)?, count, |a, b| a + b));
         }
-        let part = self.reduce_scatter(transport, own)?;
-        let mut all = transport.gather_floats(part)?;
+        let part = self.reduce_scatter(transport, own, wire)?;
+        let mut all = wire.gather(transport, part)?;
         all.truncate(count);
         Ok(all)
     }
@@ -185,19 +253,21 @@ impl RankGroup {
         rows: usize,
         work: impl FnOnce(&dyn RankTransport, Vec<f32>) -> Result<Vec<f32>, String>,
     ) -> Tensor<D> {
-        let Some(transport) = &self.transport else { return tensor };
+        if self.is_alone() {
+            return tensor;
+        }
         let tensor = tensor.without_autodiff();
         let (mut shape, device) = (tensor.dims(), tensor.device());
-        let data = tensor.into_data();
-        let own = data.try_to_vec::<f32>().unwrap_or_else(|_| data.iter::<f32>().collect());
-        match work(&**transport, own) {
-            Ok(values) => {
-                shape[0] *= rows;
-                Tensor::from_data(TensorData::new(values, shape), &device)
-            }
-            Err(reason) => std::panic::resume_unwind(Box::new(self.failure(reason))),
-        }
+        let values = self.amid_step(on_host(tensor), work);
+        shape[0] *= rows;
+        Tensor::from_data(TensorData::new(values, shape), &device)
     }
+}
+
+/// A tensor's values; waits for the device.
+pub fn on_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let data = tensor.into_data();
+    data.try_to_vec::<f32>().unwrap_or_else(|_| data.iter::<f32>().collect())
 }
 
 /// Parts of `each` values, folded in their order.
@@ -218,7 +288,12 @@ impl Collective for RankGroup {
         self.transport.as_ref().map_or(0, |transport| transport.rank())
     }
     fn sum<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
-        self.on_values(tensor, 1, |transport, own| self.sums(transport, own))
+        self.on_values(tensor, 1, |transport, own| self.sums(transport, own, RankWire::F32))
+    }
+    fn mean_values(&self, own: Vec<f32>) -> Vec<f32> {
+        let mut sums = self.amid_step(own, |transport, own| self.sums(transport, own, self.wire));
+        self.divide(&mut sums);
+        sums
     }
     fn max<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         self.on_values(tensor, 1, |transport, own| {

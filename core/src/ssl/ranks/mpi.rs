@@ -31,6 +31,15 @@ impl RankTransport for MpiRanks {
     fn exchange_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String> {
         self.0.all_to_all(own).map_err(said)
     }
+    fn gather_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String> {
+        self.0.all_gather(own).map_err(said)
+    }
+    fn exchange_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String> {
+        self.0.all_to_all(own).map_err(said)
+    }
+    fn waited(&self) -> f64 {
+        self.0.waited()
+    }
     fn broadcast_bytes(&self, own: Vec<u8>) -> Result<Vec<u8>, String> {
         self.0.broadcast(own).map_err(said)
     }

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+
+use bytemuck::Pod;
 
 use super::{RankGroup, RankTransport};
 
@@ -18,6 +21,8 @@ struct TableState {
     rounds: u64,
     /// Ranks that have ended.
     gone: Vec<usize>,
+    /// Seconds that each has waited.
+    waited: Vec<f64>,
 }
 
 /// A process of a run, played by a thread. Where one is dropped, the others fail instead of waiting for it.
@@ -30,8 +35,13 @@ pub struct ThreadRank {
 impl ThreadRank {
     /// All ranks of a run of so many.
     pub fn all(ranks: usize) -> Vec<RankGroup> {
-        let state =
-            TableState { laid: vec![None; ranks], round: Arc::default(), rounds: 0, gone: Vec::new() };
+        let state = TableState {
+            laid: vec![None; ranks],
+            round: Arc::default(),
+            rounds: 0,
+            gone: Vec::new(),
+            waited: vec![0.0; ranks],
+        };
         let table = Arc::new(Table { state: Mutex::new(state), turned: Condvar::new() });
         let of = |rank| RankGroup::new(Arc::new(Self { rank, ranks, table: table.clone() }));
         (0..ranks).map(of).collect()
@@ -40,7 +50,7 @@ impl ThreadRank {
     /// Lays `own` down, and takes what all have once all have laid theirs.
     fn round(&self, own: Vec<u8>) -> Result<Arc<Vec<Vec<u8>>>, String> {
         let mut state = self.table.state.lock().unwrap();
-        let before = state.rounds;
+        let (before, began) = (state.rounds, Instant::now());
         state.laid[self.rank] = Some(own);
         if state.laid.iter().all(Option::is_some) {
             state.round = Arc::new(state.laid.iter_mut().filter_map(Option::take).collect());
@@ -53,16 +63,23 @@ impl ThreadRank {
             }
             state = self.table.turned.wait(state).unwrap();
         }
+        state.waited[self.rank] += began.elapsed().as_secs_f64();
         Ok(state.round.clone())
     }
 
-    fn floats(&self, own: &[f32]) -> Result<Vec<Vec<f32>>, String> {
+    fn values<T: Pod>(&self, own: &[T]) -> Result<Vec<Vec<T>>, String> {
         let round = self.round(bytemuck::cast_slice(own).to_vec())?;
         assert!(
-            round.iter().all(|other| other.len() == 4 * own.len()),
+            round.iter().all(|other| other.len() == size_of_val(own)),
             "ranks send values of unequal number"
         );
         Ok(round.iter().map(|bytes| bytemuck::pod_collect_to_vec(bytes)).collect())
+    }
+
+    fn parts<T: Pod>(&self, own: &[T]) -> Result<Vec<T>, String> {
+        let each = own.len() / self.ranks;
+        let all = self.values(own)?;
+        Ok(all.iter().flat_map(|other| other[self.rank * each..][..each].iter().copied()).collect())
     }
 }
 
@@ -92,12 +109,19 @@ impl RankTransport for ThreadRank {
         Ok(round.concat())
     }
     fn gather_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String> {
-        Ok(self.floats(&own)?.concat())
+        Ok(self.values(&own)?.concat())
     }
     fn exchange_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String> {
-        let each = own.len() / self.ranks;
-        let all = self.floats(&own)?;
-        Ok(all.iter().flat_map(|other| other[self.rank * each..][..each].iter().copied()).collect())
+        self.parts(&own)
+    }
+    fn gather_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String> {
+        Ok(self.values(&own)?.concat())
+    }
+    fn exchange_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String> {
+        self.parts(&own)
+    }
+    fn waited(&self) -> f64 {
+        self.table.state.lock().unwrap().waited[self.rank]
     }
     fn broadcast_bytes(&self, own: Vec<u8>) -> Result<Vec<u8>, String> {
         Ok(self.round(own)?[0].clone())

@@ -10,7 +10,7 @@ use crate::data::source::PictureSource;
 use crate::eval::crops::MOST_PICTURES;
 use crate::ssl::CropMasks;
 use crate::train::flops;
-use crate::train::memory::{MemoryEstimate, estimate};
+use crate::train::memory::{MemoryEstimate, estimate, estimate_of_rank};
 use crate::train::recipe::Recipe;
 
 /// Share of the speed of plain matrix products that a whole step reaches: norms, activations, losses and the optimizer
@@ -30,17 +30,21 @@ pub struct RunForecast {
 }
 
 impl RunForecast {
-    /// What `recipe` will take on so many `pictures` from step `from` on at `speed` operations a second; `labelled` is looked
-    /// at by k-NN.
+    /// What `recipe` will take on one of `ranks`, with its part of the batch, on so many `pictures` from step `from` on at `speed`
+    /// operations a second; `labelled` is looked at by k-NN.
     pub fn new(
         recipe: &Recipe,
+        ranks: usize,
         pictures: usize,
         labelled: Option<&LabelledSplit>,
         from: u64,
         speed: Option<f64>,
     ) -> Self {
         let operations = operations(recipe, pictures, labelled, from);
-        Self { memory: estimate(recipe), seconds: speed.map(|speed| operations / (speed * EFFICIENCY)) }
+        Self {
+            memory: estimate_of_rank(recipe, ranks),
+            seconds: speed.map(|speed| operations / (speed * EFFICIENCY)),
+        }
     }
 }
 
@@ -123,7 +127,7 @@ mod tests {
         let seconds = |recipe: &Recipe, from| {
             let sources = sources::open(recipe).unwrap();
             let (pictures, labelled) = (sources.train.len(), sources.labelled.as_ref());
-            RunForecast::new(recipe, pictures, labelled, from, Some(1e10)).seconds.unwrap()
+            RunForecast::new(recipe, 1, pictures, labelled, from, Some(1e10)).seconds.unwrap()
         };
         let quiet = ["train.evaluate_every=0", "train.iterations=100", "optim.warmup=0"];
         let plain = seconds(&nano(&quiet), 0);
@@ -134,7 +138,7 @@ mod tests {
         let looked =
             seconds(&nano(&["train.evaluate_every=10", "train.iterations=100", "optim.warmup=0"]), 0);
         assert!(looked > 1.1 * plain, "{looked} {plain}");
-        assert_eq!(RunForecast::new(&nano(&[]), 300, None, 0, None).seconds, None);
+        assert_eq!(RunForecast::new(&nano(&[]), 1, 300, None, 0, None).seconds, None);
     }
 
     #[test]

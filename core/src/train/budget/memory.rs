@@ -7,11 +7,12 @@ use crate::bytes;
 use crate::ssl::CropMasks;
 use crate::train::network::NetworkConfig;
 use crate::train::recipe::Recipe;
+use crate::train::state_bytes::StateBytes;
 
 /// Sizes in bytes, float32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryEstimate {
-    /// Student, teacher, gradients and the two moments of AdamW.
+    /// Student, teacher, gradients and the two moments of AdamW, at a step's fullest moment.
     pub parameters: u64,
     /// What the student's blocks keep for the backward pass, and the similarities of patches where they are learned.
     pub activations: u64,
@@ -28,11 +29,16 @@ impl MemoryEstimate {
     }
 }
 
-/// Estimates the memory of one part of a step.
+/// Estimates the memory of one part of a step in a process by itself.
 pub fn estimate(recipe: &Recipe) -> MemoryEstimate {
+    estimate_of_rank(recipe, 1)
+}
+
+/// Estimates the memory of one part of a step on one of so many ranks; `train.batch` is what this one has of the batch.
+pub fn estimate_of_rank(recipe: &Recipe, ranks: usize) -> MemoryEstimate {
     let config = NetworkConfig::from(recipe);
     let b = &config.backbone;
-    let parameters = config.parameters() as u64;
+    let state = StateBytes::new(&config, recipe.train.shard, ranks);
 
     let images = (recipe.train.batch / recipe.train.accumulate) as u64;
     let tokens = |side: usize| (b.prefix() + (side / b.patch).pow(2)) as u64;
@@ -56,7 +62,7 @@ pub fn estimate(recipe: &Recipe) -> MemoryEstimate {
     let largest =
         (rows * k).max(2 * images * b.heads as u64 * global * global).max(sequence * b.hidden as u64);
     MemoryEstimate {
-        parameters: 4 * (5 * parameters + gram * b.parameters() as u64),
+        parameters: state.most + 4 * gram * b.parameters() as u64,
         activations: 4 * activations,
         logits: 4 * (4 * rows * k + 3 * (2 * images + masked) * k),
         largest: 4 * largest,
@@ -165,6 +171,19 @@ mod tests {
         assert_eq!(a.parameters, b.parameters);
         assert_eq!(a.activations, 2 * b.activations);
         assert!(hint(&recipe).contains("train.accumulate"));
+    }
+
+    #[test]
+    fn ranks_that_share_their_state_need_less() {
+        let of = |shard: &str, ranks| {
+            let recipe = Recipe::preset("nano").unwrap().with_overrides(&[format!("train.shard={shard}")]);
+            estimate_of_rank(&recipe.unwrap(), ranks)
+        };
+        assert_eq!(of("none", 4), of("none", 1));
+        assert_eq!(of("full", 1), of("none", 1));
+        assert!(of("full", 4).parameters < of("optimizer", 4).parameters);
+        assert!(of("optimizer", 4).parameters < of("none", 4).parameters);
+        assert_eq!(of("full", 4).activations, of("none", 4).activations);
     }
 
     #[cfg(target_os = "linux")]

@@ -4,3 +4,4 @@ pub mod flops;
 #[cfg(not(target_family = "wasm"))]
 pub mod forecast;
 pub mod memory;
+pub mod state_bytes;

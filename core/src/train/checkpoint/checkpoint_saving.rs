@@ -25,17 +25,21 @@ impl Trainer<'_> {
         }
     }
 
-    /// Keeps the state, unless it is kept already.
+    /// Keeps the state, unless it is kept already. Only the first rank writes; the others have to ask too, for their parts of it.
     pub(in crate::train) async fn save(&mut self) -> Result<(), EngineError> {
-        let Some(folder) = &self.job.folder else { return Ok(()) };
-        if self.saved_at == Some(self.state.iteration) {
-            return Ok(());
+        let due = self.job.folder.is_some() && self.saved_at != Some(self.state.iteration);
+        if due {
+            self.ensure_folder()?;
+            // What the checkpoint stands on outlasts a power cut as it does.
+            self.record.sync();
         }
-        self.ensure_folder()?;
-        // What the checkpoint stands on outlasts a power cut as it does.
-        self.record.sync();
-        let keep = self.job.recipe.train.keep_checkpoints;
-        let path = match checkpoint::save(&self.state, &self.job.recipe, &folder.checkpoints(), keep).await {
+        let shared = match &self.state.shards {
+            Some(shards) if self.first_decides(due)? => Some(shards.whole_state(&self.state, due)),
+            _ => None,
+        };
+        let Some(folder) = self.job.folder.as_ref().filter(|_| due) else { return Ok(()) };
+        let (keep, recipe) = (self.job.recipe.train.keep_checkpoints, &self.job.recipe);
+        let path = match checkpoint::save(&self.state, shared, recipe, &folder.checkpoints(), keep).await {
             Ok(path) => path,
             Err(CheckpointError::NotFinite { found }) => return Err(self.weights_not_finite(&found)),
             Err(other) => return Err(other.into()),
@@ -77,21 +81,31 @@ impl Trainer<'_> {
         self.without_pictures(why).await
     }
 
-    /// Ends a run that gets no more pictures, with what it has learned so far kept; `why` says what would help.
+    /// Ends a run that gets no more pictures, with what it has learned so far kept; `why` says what would help. The first rank says
+    /// it.
     pub(in crate::train) async fn without_pictures(&mut self, why: String) -> EngineError {
         let iteration = self.state.iteration;
-        let kept = match (iteration, &self.job.folder) {
-            (0, _) | (_, None) => Ok(String::new()),
+        let kept = match iteration {
+            0 => Ok(String::new()),
             _ => self.save().await.map(|()| {
                 let path = self.checkpoint.as_ref().map(|path| path.display().to_string());
                 format!(" What was learned is kept in {}.", path.unwrap_or_default())
             }),
         };
+        if self.job.folder.is_none() {
+            // A rank that is not the first, or a run that is not kept.
+            return self.job.ranks.ends(self.no_pictures(&why, ""));
+        }
         let kept = match kept {
             Ok(kept) => kept,
             Err(error @ EngineError::NotFinite { .. }) => return error,
             Err(error) => format!(" What was learned since the last checkpoint is lost: {error}."),
         };
+        self.no_pictures(&why, &kept)
+    }
+
+    fn no_pictures(&self, why: &str, kept: &str) -> EngineError {
+        let iteration = self.state.iteration;
         let reason =
             format!("{why}, then go on with --resume. The run stopped after {iteration} steps.{kept}");
         EngineError::Data(DataError::Source { path: self.job.recipe.data.path.to_string(), reason })

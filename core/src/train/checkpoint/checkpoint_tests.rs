@@ -19,7 +19,7 @@ fn recipe() -> Recipe {
 fn nothing_that_is_not_finite_is_written_or_takes_the_place_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let (recipe, device) = (recipe(), Device::flex());
-    let keep = |state: &TrainerState| block_on(save(state, &recipe, dir.path(), 1));
+    let keep = |state: &TrainerState| block_on(save(state, None, &recipe, dir.path(), 1));
     keep(&TrainerState::new(&recipe, &device)).unwrap();
     let infinite = Tensor::<1>::from_floats([0.0, f32::INFINITY], &device);
     let spoiled: [(&str, Spoil<'_>); 4] = [
@@ -62,7 +62,7 @@ fn a_checkpoint_has_the_size_that_room_is_looked_for() {
         state.optimizer.first.insert(name.clone(), value.clone());
         state.optimizer.second.insert(name, value);
     }
-    let path = block_on(save(&state, &recipe, dir.path(), 1)).unwrap();
+    let path = block_on(save(&state, None, &recipe, dir.path(), 1)).unwrap();
     let files = std::fs::read_dir(path).unwrap();
     let written: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
     let mut parameters = 0;
@@ -77,7 +77,7 @@ fn without_room_nothing_is_written() {
     let (recipe, device) = (recipe(), Device::flex());
     let state = TrainerState::new(&recipe, &device);
     files::full::set(dir.path(), true);
-    let error = block_on(save(&state, &recipe, dir.path(), 1)).unwrap_err().to_string();
+    let error = block_on(save(&state, None, &recipe, dir.path(), 1)).unwrap_err().to_string();
     assert!(error.contains(" and 0 B are free"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -135,7 +135,7 @@ fn run(recipe: &Recipe, dir: &Path) {
     }
     for step in [3, 6] {
         (state.iteration, state.optimizer.steps) = (step, step);
-        block_on(save(&state, recipe, dir, 9)).unwrap();
+        block_on(save(&state, None, recipe, dir, 9)).unwrap();
     }
 }
 

@@ -21,6 +21,7 @@ use burn::tensor::ExecutionError;
 use serde::Deserialize;
 
 use super::recipe::Recipe;
+use super::shard::WholeState;
 use super::state::TrainerState;
 use super::watch_colours::{self, WatchPcaBasis};
 use crate::model::VitConfig;
@@ -174,28 +175,41 @@ pub(super) fn bytes(parameters: usize) -> u64 {
 /// Bytes beside the numbers themselves, rounded up: names and shapes, and what a file system needs for folders.
 const HEADERS: u64 = 1 << 17;
 
-/// Writes the state as a new checkpoint in `dir`, then removes all but the newest `keep` and any leftovers.
+/// The numbers of a state, on the host.
+async fn on_host(state: &TrainerState) -> Result<WholeState, CheckpointError> {
+    let mut moments = StateDict::new();
+    for (group, values) in [("first", &state.optimizer.first), ("second", &state.optimizer.second)] {
+        for (name, value) in values {
+            let data = read(value.clone()).await?;
+            moments.insert(format!("{group}.{name}"), HostTensor::new([data.len()], data));
+        }
+    }
+    Ok(WholeState {
+        student: state.student.state_dict().await?,
+        teacher: state.teacher.state_dict().await?,
+        moments,
+    })
+}
+
+/// Writes the state as a new checkpoint in `dir`, then removes all but the newest `keep` and any leftovers. Of a state in shards `shared`
+/// is what all ranks have brought together.
 ///
 /// A state that holds a number that is not finite is no checkpoint: it would take the place of the last good one.
 ///
 /// # Errors
 /// When the state is not finite, there is no room for it, or the disk or the device refuses; earlier checkpoints stay as
 /// they are in every case.
-pub async fn save(
+pub(in crate::train) async fn save(
     state: &TrainerState,
+    shared: Option<WholeState>,
     recipe: &Recipe,
     dir: &Path,
     keep: usize,
 ) -> Result<PathBuf, CheckpointError> {
-    let student = state.student.state_dict().await?;
-    let teacher = state.teacher.state_dict().await?;
-    let mut optimizer = StateDict::new();
-    for (group, moments) in [("first", &state.optimizer.first), ("second", &state.optimizer.second)] {
-        for (name, value) in moments {
-            let data = read(value.clone()).await?;
-            optimizer.insert(format!("{group}.{name}"), HostTensor::new([data.len()], data));
-        }
-    }
+    let WholeState { student, teacher, moments: mut optimizer } = match shared {
+        Some(shared) => shared,
+        None => on_host(state).await?,
+    };
     for (name, center) in [("center.dino", &state.centers.dino), ("center.ibot", &state.centers.ibot)] {
         let data = read(center.clone()).await?;
         optimizer.insert(name.to_owned(), HostTensor::new([1, data.len()], data));

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device};
 
 use crate::data::augment::{BlurProbability, CropRecipe, GramCropRecipe};
 use crate::data::decode::{DecodeOptions, LeastPictureSize};
-use crate::data::loader::AHEAD;
+use crate::data::loader::{AHEAD, BatchShare};
 use crate::data::source::PictureSource;
 use crate::data::variety;
 use crate::files;
@@ -98,12 +98,12 @@ pub(in crate::train) fn has_numbers(numbers: TrainPrecision, device: &Device) ->
     Err(EngineError::Device { reason: format!("it has no {name} numbers"), hint })
 }
 
-/// What a person should know before the first step; the run starts all the same. Of a step this process has so many images.
+/// What a person should know before the first step; the run starts all the same. Of a step this process has `share`.
 pub(in crate::train) fn cautions(
     recipe: &Recipe,
     device: &Device,
     source: &dyn PictureSource,
-    images: usize,
+    share: BatchShare,
 ) -> Vec<String> {
     let (mut said, pictures) = (Vec::new(), source.len());
     if let Some(note) = variety::note_of(source) {
@@ -116,8 +116,8 @@ pub(in crate::train) fn cautions(
         ));
     }
     let mut own = recipe.clone();
-    own.train.batch = images;
-    let needed = memory::estimate(&own).total() + waiting(&own);
+    own.train.batch = share.images();
+    let needed = memory::estimate_of_rank(&own, share.ranks).total() + waiting(&own);
     if let Some(free) = memory::available(device).filter(|free| *free < needed) {
         let [needed, free] = [needed, free].map(|bytes| size(&bytes));
         said.push(format!(
@@ -176,8 +176,9 @@ mod tests {
     #[test]
     fn what_can_not_go_well_is_said_before_it_starts() {
         let device = Device::flex();
-        let said =
-            |pictures| cautions(&nano(&["train.batch=4"]), &device, &ScenesSource::new(0, pictures, 32), 4);
+        let said = |pictures| {
+            cautions(&nano(&["train.batch=4"]), &device, &ScenesSource::new(0, pictures, 32), 4.into())
+        };
         assert_eq!(said(4), Vec::<String>::new());
         assert!(said(3).len() == 1 && said(3)[0].contains("3 pictures for a batch of 4"), "{:?}", said(3));
         assert!(said(1).len() == 1 && said(1)[0].contains("can't learn"), "{:?}", said(1));
@@ -195,7 +196,8 @@ mod tests {
     #[test]
     fn a_batch_that_no_memory_holds_is_said_before_it_starts() {
         let many = ScenesSource::new(0, 1 << 20, 32);
-        let said = cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), &many, 65536);
+        let said =
+            cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), &many, 65536.into());
         assert!(
             said.len() == 1 && said[0].contains("are free") && said[0].contains("train.batch"),
             "{said:?}"

@@ -61,6 +61,24 @@ pub struct AdamWMoments {
 
 const EPS: f64 = 1e-8;
 
+/// What all parameters share in an update, the `steps`-th.
+pub(in crate::train) fn hyperparams(
+    steps: u64,
+    now: &ScheduledValues,
+    recipe: &OptimRecipe,
+    loss_scale: &LossScale,
+) -> UpdateHyperparams {
+    UpdateHyperparams {
+        beta1: recipe.beta1,
+        beta2: recipe.beta2,
+        eps: EPS,
+        steps,
+        momentum: now.momentum,
+        clip: recipe.clip,
+        skip_not_finite: loss_scale.is_on(),
+    }
+}
+
 impl AdamWMoments {
     /// One update of all parameters that have a gradient, each sub-module clipped alone: large gradients of a head do
     /// not slow the backbone. The teacher follows the student's new values, heads included:
@@ -77,15 +95,7 @@ impl AdamWMoments {
     ) -> ((Network, Network), GradNorms<Tensor<1>>) {
         self.steps += 1;
         let depth = student.backbone.config.depth;
-        let rates = UpdateHyperparams {
-            beta1: recipe.beta1,
-            beta2: recipe.beta2,
-            eps: EPS,
-            steps: self.steps,
-            momentum: now.momentum,
-            clip: recipe.clip,
-            skip_not_finite: loss_scale.is_on(),
-        };
+        let rates = hyperparams(self.steps, now, recipe, loss_scale);
         let mut teachers = params::values(&teacher);
         let mut names = Vec::new();
         let mut parameters = Vec::new();
@@ -98,7 +108,7 @@ impl AdamWMoments {
                 first: self.first.remove(&name).unwrap_or_else(zeros),
                 second: self.second.remove(&name).unwrap_or_else(zeros),
                 gradient: gradients.remove(&name),
-                module: SUB_MODULES.iter().position(|module| of_module(&name, module)).unwrap_or(0),
+                module: module_of(&name),
                 lr: group.lr * if group.is_last_layer { now.last_layer_lr } else { now.lr },
                 decay: group.weight_decay * now.weight_decay,
                 value,
@@ -123,8 +133,10 @@ impl AdamWMoments {
 /// Parts of a network that are clipped each on its own.
 pub const SUB_MODULES: [&str; MODULES] = ["backbone", "dino_head", "ibot_head"];
 
-fn of_module(name: &str, module: &str) -> bool {
-    name.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
+/// Number of the sub-module that a parameter is clipped with, by its name or that of what it lies in.
+pub(in crate::train) fn module_of(name: &str) -> usize {
+    let of = |module: &&str| name.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
+    SUB_MODULES.iter().position(of).unwrap_or(0)
 }
 
 #[cfg(test)]

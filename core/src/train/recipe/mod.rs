@@ -10,10 +10,12 @@ pub mod own;
 pub mod paths;
 mod pixel_choice;
 pub mod presets;
+mod sharing;
 
 pub use gram::GramRecipe;
 pub use loss::{KoleoGroup, LossRecipe};
 pub use pixel_choice::PixelChoice;
+pub use sharing::ShardKind;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +29,7 @@ use crate::model::{
     DinoHeadConfig, FfnKind, PatchGrid, PosEmbedInterpolation, RopeAugmentation, RopeConfig, VitConfig,
     swiglu_hidden,
 };
-use crate::ssl::MaskRecipe;
+use crate::ssl::{MaskRecipe, RankWire};
 
 /// Why a recipe was refused.
 #[derive(Debug, thiserror::Error)]
@@ -305,6 +307,10 @@ pub struct TrainRecipe {
     pub matmul_precision: MatmulPrecision,
     #[serde(default)]
     pub checkpoint_activations: bool,
+    #[serde(default)]
+    pub shard: ShardKind,
+    #[serde(default)]
+    pub wire: RankWire,
     pub seed: u64,
     pub workers: usize,
     pub report_every: u64,

@@ -5,11 +5,11 @@ use crate::data::decode::depth::IntensityRange;
 use crate::data::source::scenes::SceneKind;
 use crate::fused::MatmulPrecision;
 use crate::model::{FfnKind, RopeAugmentation, presets::backbone};
-use crate::ssl::{Centering, MaskRecipe};
+use crate::ssl::{Centering, MaskRecipe, RankWire};
 use crate::train::recipe::{
     BlurPreset, DataRecipe, DistillMethod, DistillRecipe, EvalRecipe, GramRecipe, HeadRecipe, InitRecipe,
     LossRecipe, LrSchedule, ModelRecipe, MultiCropRecipe, OptimRecipe, PixelChoice, PositionKind, Recipe,
-    RecipeError, TrainPrecision, TrainRecipe, distill_recipe::see_features,
+    RecipeError, ShardKind, TrainPrecision, TrainRecipe, distill_recipe::see_features,
 };
 
 /// The preset that shows learning within a minute: what a window or a page begins with.
@@ -132,6 +132,8 @@ fn short(name: &str) -> Recipe {
             precision: TrainPrecision::F32,
             matmul_precision: MatmulPrecision::F32,
             checkpoint_activations: false,
+            shard: ShardKind::None,
+            wire: RankWire::F32,
             seed: 0,
             workers: 0,
             report_every: 10,

@@ -247,6 +247,14 @@ pub const CHARTS: &[FigureChart] = {
         .percent(),
         chart(
             Speed,
+            "Waiting for other ranks",
+            &[figure("ranks_waited", "Waiting")],
+            "Share of the time in which the ranks of a run waited for each other, mean over them.",
+        )
+        .percent()
+        .rare(),
+        chart(
+            Speed,
             "Memory in use",
             &[figure("memory_used", "In use")],
             "Of the GPU's pools, or of this process.",

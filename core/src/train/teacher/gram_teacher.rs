@@ -92,7 +92,7 @@ pub fn takes_over(recipe: &Recipe, iteration: u64) -> bool {
 /// Makes the run's own teacher the Gram teacher, where that is due.
 pub fn renew(state: &mut TrainerState, recipe: &Recipe) {
     if takes_over(recipe, state.iteration) {
-        state.gram = Some(GramTeacher::copy_of(&state.teacher.backbone));
+        state.gram = Some(GramTeacher::copy_of(&state.whole_teacher(true).backbone));
     }
 }
 

@@ -26,8 +26,29 @@ enum EvaluationFlow {
 }
 
 impl Trainer<'_> {
+    /// The watched pictures and all evaluations, where they are due: the first rank's, for which all bring the teacher together
+    /// where they share it.
+    pub(in crate::train) async fn look(&mut self, pictures: bool, evaluate: bool) -> Result<(), EngineError> {
+        let evaluate = evaluate && self.job.recipe.train.evaluate_every > 0;
+        if !pictures && !evaluate {
+            return Ok(());
+        }
+        let whole = self.state.whole_teacher(self.job.ranks.group.is_first());
+        let shared = std::mem::replace(&mut self.state.teacher, whole);
+        if pictures {
+            self.pictures().await?;
+        }
+        if evaluate {
+            self.evaluate().await?;
+        }
+        if self.state.shards.is_some() {
+            self.state.teacher = shared;
+        }
+        Ok(())
+    }
+
     /// PCA and attention of the watched pictures, from the teacher.
-    pub(in crate::train) async fn pictures(&mut self) -> Result<(), EngineError> {
+    async fn pictures(&mut self) -> Result<(), EngineError> {
         if self.watched.is_empty() || !self.job.ranks.group.is_first() {
             return Ok(());
         }
@@ -60,8 +81,8 @@ impl Trainer<'_> {
 
     /// All that is measured of the teacher's CLS features: k-NN where there are labels, crops that find each other on any
     /// pictures, and what the recipe asks for.
-    pub(in crate::train) async fn evaluate(&mut self) -> Result<(), EngineError> {
-        if self.job.recipe.train.evaluate_every == 0 || !self.job.ranks.group.is_first() {
+    async fn evaluate(&mut self) -> Result<(), EngineError> {
+        if !self.job.ranks.group.is_first() {
             return Ok(());
         }
         if let EvaluationFlow::Stopped = self.knn().await? {

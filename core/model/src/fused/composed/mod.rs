@@ -18,7 +18,7 @@ pub use loss::{cross_entropy, cross_entropy_backward};
 pub use neighbours::{neighbour_distances, neighbour_distances_backward};
 pub use norm::{l2_norm, l2_norm_backward, layer_norm, layer_norm_backward};
 pub use rope::rotate;
-pub use update::{adamw, optimise, squared_norm};
+pub use update::{adamw, clip, optimise, squared_norm};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, DType, FloatDType, Shape, TensorMetadata};

@@ -63,19 +63,33 @@ pub fn optimise<B: KernelOps>(
     loss_scale: Option<FloatTensor<B>>,
     rates: &UpdateHyperparams,
 ) -> (Vec<ParamUpdate<FloatTensor<B>>>, GradNorms<FloatTensor<B>>) {
+    let device = parameters[0].value.device();
+    let squares = (0..MODULES).map(|module| {
+        let own = parameters.iter().filter(|p| p.module == module).filter_map(|p| p.gradient.clone());
+        B::squared_norm(own.collect(), &device)
+    });
+    let (factors, found) = clip::<B>(squares.collect(), loss_scale, rates);
+    (B::adamw(parameters, &factors, rates), found)
+}
+
+/// What each sub-module's gradients are multiplied with, out of the `squares` of their norms, `[1]` each; and the norms.
+pub fn clip<B: KernelOps>(
+    squares: Vec<FloatTensor<B>>,
+    loss_scale: Option<FloatTensor<B>>,
+    rates: &UpdateHyperparams,
+) -> (Vec<FloatTensor<B>>, GradNorms<FloatTensor<B>>) {
     let scaled = |x: FloatTensor<B>, by: f64| B::float_mul_scalar(x, by.into());
     let inverse = loss_scale.map(B::float_recip);
-    let mut norms = Vec::new();
-    let device = parameters[0].value.device();
-    for module in 0..MODULES {
-        let own = parameters.iter().filter(|p| p.module == module).filter_map(|p| p.gradient.clone());
-        let squares = B::squared_norm(own.collect(), &device);
-        let norm = B::float_sqrt(squares);
-        norms.push(match &inverse {
-            Some(inverse) => B::float_mul(norm, inverse.clone()),
-            None => norm,
-        });
-    }
+    let norms: Vec<_> = squares
+        .into_iter()
+        .map(|squares| {
+            let norm = B::float_sqrt(squares);
+            match &inverse {
+                Some(inverse) => B::float_mul(norm, inverse.clone()),
+                None => norm,
+            }
+        })
+        .collect();
     // 0, or NaN where a norm is not finite.
     let zero = norms.iter().map(|norm| scaled(norm.clone(), 0.0)).reduce(B::float_add);
     let zero = zero.unwrap_or_else(|| norms[0].clone());
@@ -95,5 +109,5 @@ pub fn optimise<B: KernelOps>(
         })
         .collect();
     let overflow = B::bool_into_float(B::float_is_nan(zero, BoolDType::Native), FloatDType::F32);
-    (B::adamw(parameters, &factors, rates), GradNorms { norms, overflow })
+    (factors, GradNorms { norms, overflow })
 }

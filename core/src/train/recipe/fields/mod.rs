@@ -13,16 +13,17 @@ use toml::{Table, Value};
 use crate::data::source::scenes::SceneKind;
 use crate::fused::MatmulPrecision;
 use crate::model::FfnKind;
-use crate::ssl::Centering;
+use crate::ssl::{Centering, RankWire};
 use crate::train::recipe::{
-    BlurPreset, DistillMethod, KoleoGroup, LrSchedule, PositionKind, Recipe, RecipeError, TrainPrecision,
+    BlurPreset, DistillMethod, KoleoGroup, LrSchedule, PositionKind, Recipe, RecipeError, ShardKind,
+    TrainPrecision,
 };
 use words::words;
 
 pub(in crate::train) use check::{from_table, merge, set_all};
 pub(in crate::train) use shorten::{keys, shorten};
 pub use table::FIELDS;
-pub(in crate::train) use table::{HUGE, f};
+pub(in crate::train) use table::{HUGE, f, live as live_field};
 
 /// One field of a recipe.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,8 @@ pub fn choices(key: &str) -> &'static [&'static str] {
         "distill.method" => words::<DistillMethod>(),
         "train.precision" => words::<TrainPrecision>(),
         "train.matmul_precision" => words::<MatmulPrecision>(),
+        "train.shard" => words::<ShardKind>(),
+        "train.wire" => words::<RankWire>(),
         "data.scene_kind" => words::<SceneKind>(),
         _ => &[],
     }

@@ -4,6 +4,7 @@ use super::RecipeField;
 use crate::data::MAX_CHANNELS;
 use crate::train::recipe::gram::GRAM_FIELDS;
 use crate::train::recipe::loss::LOSS_FIELDS;
+use crate::train::recipe::sharing::SHARING_FIELDS;
 
 /// A field that decides what is computed.
 pub(in crate::train) const fn f(
@@ -17,7 +18,7 @@ pub(in crate::train) const fn f(
 }
 
 /// The same, for a field that does not touch what is computed: it may change while a run goes on.
-const fn live(
+pub(in crate::train) const fn live(
     key: &'static str,
     meaning: &'static str,
     unit: &'static str,
@@ -32,8 +33,9 @@ pub(in crate::train) const HUGE: f64 = 1e9;
 
 /// All fields, in the order of the file.
 pub const FIELDS: &[RecipeField] = &{
-    const PARTS: [&[RecipeField]; 4] = [FIRST, &LOSS_FIELDS, &GRAM_FIELDS, REST];
-    let mut all = [FIRST[0]; FIRST.len() + LOSS_FIELDS.len() + GRAM_FIELDS.len() + REST.len()];
+    const PARTS: [&[RecipeField]; 6] = [FIRST, &LOSS_FIELDS, &GRAM_FIELDS, MIDDLE, &SHARING_FIELDS, REST];
+    const OF_SECTIONS: usize = LOSS_FIELDS.len() + GRAM_FIELDS.len() + SHARING_FIELDS.len();
+    let mut all = [FIRST[0]; FIRST.len() + MIDDLE.len() + REST.len() + OF_SECTIONS];
     let (mut part, mut at) = (0, 0);
     while part < PARTS.len() {
         let mut i = 0;
@@ -106,8 +108,8 @@ const FIRST: &[RecipeField] = &[
     f("head.ibot_bottleneck", "Width before the prototypes of a separate iBOT head", "", 1.0, 65_536.0),
 ];
 
-/// Those behind `[gram]`.
-const REST: &[RecipeField] = &[
+/// Those from `[optim]` on to what processes share out.
+const MIDDLE: &[RecipeField] = &[
     f(
         "optim.schedule",
         "The learning rate after its warm-up: cosine (weight decay and momentum go to their ends likewise), or constant until the cool-down, for runs whose length is open (weight decay and momentum stay as they begin)",
@@ -235,6 +237,10 @@ const REST: &[RecipeField] = &[
         0.0,
         0.0,
     ),
+];
+
+/// Those behind.
+const REST: &[RecipeField] = &[
     f("train.seed", "Seed of weights, order, crops and masks", "", 0.0, 9e15),
     live("train.workers", "Threads that prepare pictures; 0 chooses", "", 0.0, 256.0),
     live("train.report_every", "Iterations between two reports", "iterations", 1.0, HUGE),

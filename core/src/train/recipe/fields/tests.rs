@@ -165,6 +165,8 @@ fn kinds_and_words_are_those_of_the_struct() {
     assert_eq!(choices("loss.koleo_group"), ["rank", "all"]);
     assert_eq!(choices("train.precision"), ["f32", "f16", "bf16"]);
     assert_eq!(choices("train.matmul_precision"), ["f32", "bf16"]);
+    assert_eq!(choices("train.shard"), ["none", "optimizer", "full"]);
+    assert_eq!(choices("train.wire"), ["f32", "bf16"]);
     assert_eq!(choices("data.scene_kind"), ["easy", "varied"]);
     assert!(choices("train.batch").is_empty());
     let kinds =
@@ -192,7 +194,7 @@ fn live_fields_are_taken_over_and_others_named() {
     let live_keys: Vec<&str> = FIELDS.iter().map(|f| f.key).filter(|key| live(key)).collect();
     let cadence = ["report_every", "picture_every", "evaluate_every", "checkpoint_every", "keep_checkpoints"];
     let beside = ["linear", "segment", "depth", "dense", "depth_unit"].map(|last| format!("evaluate.{last}"));
-    let of_train = ["workers"].iter().chain(&cadence).map(|last| format!("train.{last}"));
+    let of_train = ["shard", "workers"].iter().chain(&cadence).map(|last| format!("train.{last}"));
     let wanted: Vec<String> = of_train.chain(beside).collect();
     assert_eq!(live_keys, wanted);
 

@@ -49,7 +49,7 @@ pub struct BlockShards {
 /// This process's part of a branch's parameters.
 #[derive(Clone, Debug)]
 pub struct BranchShard {
-    /// `[n]`; a gradient flows into it where it requires one.
+    /// `[n]`; its gradient is sent off where it requires one.
     pub part: Tensor<1>,
     /// What it is a part of.
     pub layout: ShardLayout,

@@ -26,4 +26,4 @@ mod world;
 
 pub use error::MpiError;
 pub use library::{VARIABLE, found};
-pub use world::{LARGEST_CALL, MpiWorld, RankFacts};
+pub use world::{LARGEST_CALL, MpiWorld, PendingCall, RankFacts};

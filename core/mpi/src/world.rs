@@ -58,6 +58,29 @@ struct WorldInner {
     waited: Arc<AtomicU64>,
 }
 
+/// Something that all processes do together and that is not over yet.
+#[derive(Debug)]
+pub struct PendingCall<R> {
+    /// What came of it, and how long the others were waited for.
+    hears: Receiver<(Result<R, MpiError>, Duration)>,
+    waited: Arc<AtomicU64>,
+}
+
+impl<R> PendingCall<R> {
+    /// Waits until it is over.
+    ///
+    /// # Errors
+    /// The library's.
+    pub fn wait(self) -> Result<R, MpiError> {
+        let began = Instant::now();
+        let (result, waited) = self.hears.recv().map_err(|_| MpiError::Closed)?;
+        // What went on beside other work was no waiting.
+        let nanoseconds = waited.min(began.elapsed()).as_nanos();
+        self.waited.fetch_add(u64::try_from(nanoseconds).unwrap_or(u64::MAX), Ordering::Relaxed);
+        result
+    }
+}
+
 impl MpiWorld {
     /// Joins the job where there is one: where the launcher speaks of several processes, or `DINOSCOPE_MPI` names a
     /// library. `None`, with nothing opened, for a program that was started alone or is told `DINOSCOPE_MPI=off`.
@@ -137,8 +160,16 @@ impl MpiWorld {
     /// # Errors
     /// The library's.
     pub fn all_gather<T: Pod + Send>(&self, own: Vec<T>) -> Result<Vec<T>, MpiError> {
+        self.start_all_gather(own)?.wait()
+    }
+
+    /// [`all_gather`](Self::all_gather), on its way while this process does something else.
+    ///
+    /// # Errors
+    /// The job was left.
+    pub fn start_all_gather<T: Pod + Send>(&self, own: Vec<T>) -> Result<PendingCall<Vec<T>>, MpiError> {
         let (ranks, most) = (self.facts().ranks, self.values_at_once::<T>());
-        self.run_together(move |calls| {
+        self.start_together(move |calls| {
             let mut all = vec![T::zeroed(); own.len() * ranks];
             // Nothing is not sent: where an empty slice points to may mean something to the library (MPI_IN_PLACE is 1).
             if (1..=most).contains(&own.len()) {
@@ -163,12 +194,20 @@ impl MpiWorld {
     /// # Errors
     /// The library's, and when `own` can't be cut so.
     pub fn all_to_all<T: Pod + Send>(&self, own: Vec<T>) -> Result<Vec<T>, MpiError> {
+        self.start_all_to_all(own)?.wait()
+    }
+
+    /// [`all_to_all`](Self::all_to_all), on its way while this process does something else.
+    ///
+    /// # Errors
+    /// The job was left, or `own` can't be cut so.
+    pub fn start_all_to_all<T: Pod + Send>(&self, own: Vec<T>) -> Result<PendingCall<Vec<T>>, MpiError> {
         let (ranks, most) = (self.facts().ranks, self.values_at_once::<T>());
         if !own.len().is_multiple_of(ranks) {
             let reason = format!("{} values can't be shared out to {ranks}", own.len());
             return Err(MpiError::Call { call: "MPI_Alltoall", reason });
         }
-        self.run_together(move |calls| {
+        self.start_together(move |calls| {
             let mut all = vec![T::zeroed(); own.len()];
             let each = own.len() / ranks;
             if (1..=most).contains(&each) {
@@ -194,12 +233,13 @@ impl MpiWorld {
     /// The library's.
     pub fn broadcast<T: Pod + Send>(&self, mut values: Vec<T>) -> Result<Vec<T>, MpiError> {
         let most = self.values_at_once::<T>();
-        self.run_together(move |calls| {
+        let pending = self.start_together(move |calls| {
             for piece in pieces(values.len(), most) {
                 calls.broadcast(bytemuck::cast_slice_mut(&mut values[piece]))?;
             }
             Ok(values)
-        })
+        })?;
+        pending.wait()
     }
 
     /// Ends all processes of the job, this one as well, with a status. Does not come back.
@@ -221,22 +261,20 @@ impl MpiWorld {
         (self.inner.largest / self.facts().ranks / size_of::<T>()).max(1)
     }
 
-    /// [`run`](Self::run) for what all processes do together. An MPI's own calls ask without a pause whether the others are there yet; this
-    /// waits for them asleep, and calls when they are.
-    fn run_together<R: Send + 'static>(
+    /// Has the thread of MPI do what all processes do together. An MPI's own calls ask without a pause whether the others are there
+    /// yet; this waits for them asleep, and calls when they are.
+    fn start_together<R: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn MpiCalls) -> Result<R, MpiError> + Send + 'static,
-    ) -> Result<R, MpiError> {
-        let (alone, waited) = (self.facts().ranks == 1, self.inner.waited.clone());
-        self.run(move |calls| {
-            if !alone {
-                let began = Instant::now();
-                calls.meet(&mut || pause(began.elapsed()))?;
-                let nanoseconds = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                waited.fetch_add(nanoseconds, Ordering::Relaxed);
-            }
-            work(calls)
-        })
+    ) -> Result<PendingCall<R>, MpiError> {
+        let alone = self.facts().ranks == 1;
+        let hears = self.send(move |calls| {
+            let began = Instant::now();
+            let met = if alone { Ok(()) } else { calls.meet(&mut || pause(began.elapsed())) };
+            let waited = began.elapsed();
+            (met.and_then(|()| work(calls)), waited)
+        })?;
+        Ok(PendingCall { hears, waited: self.inner.waited.clone() })
     }
 
     /// Has the thread of MPI do something, and waits for it.
@@ -244,13 +282,19 @@ impl MpiWorld {
         &self,
         work: impl FnOnce(&dyn MpiCalls) -> Result<R, MpiError> + Send + 'static,
     ) -> Result<R, MpiError> {
+        self.send(work)?.recv().map_err(|_| MpiError::Closed)?
+    }
+
+    /// Has the thread of MPI do something once it has done what it was sent before.
+    fn send<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn MpiCalls) -> R + Send + 'static,
+    ) -> Result<Receiver<R>, MpiError> {
         let (said, hears) = channel();
         let job: Job = Box::new(move |calls| drop(said.send(work(calls))));
-        {
-            let jobs = self.inner.jobs.lock().map_err(|_| MpiError::Closed)?;
-            jobs.as_ref().ok_or(MpiError::Closed)?.send(job).map_err(|_| MpiError::Closed)?;
-        }
-        hears.recv().map_err(|_| MpiError::Closed)?
+        let jobs = self.inner.jobs.lock().map_err(|_| MpiError::Closed)?;
+        jobs.as_ref().ok_or(MpiError::Closed)?.send(job).map_err(|_| MpiError::Closed)?;
+        Ok(hears)
     }
 }
 

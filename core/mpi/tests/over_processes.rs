@@ -134,3 +134,44 @@ fn a_job_whose_processes_do_not_find_each_other_is_refused() {
         );
     }
 }
+
+/// Seconds of a core that this process has used so far.
+#[cfg(target_os = "linux")]
+fn used() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // Behind the name, which may have spaces: the 12th and 13th are its time and the system's for it, in hundredths.
+    let (_, behind) = text.rsplit_once(')').unwrap();
+    let fields: Vec<&str> = behind.split_whitespace().collect();
+    [11, 12].map(|at| fields[at].parse::<f64>().unwrap() / 100.0).iter().sum()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_waits_leaves_its_core_to_others() {
+    const PAUSE: f64 = 2.0;
+    if is_child() {
+        let world = MpiWorld::open("a test", LARGEST_CALL).unwrap();
+        let _ = world.all_gather(vec![0u8]).unwrap();
+        let (before, waited) = (used(), world.waited());
+        if world.facts().rank == 1 {
+            std::thread::sleep(std::time::Duration::from_secs_f64(PAUSE));
+        }
+        let _ = world.all_gather(vec![0u8]).unwrap();
+        let (used, waited) = (used() - before, world.waited() - waited);
+        let line = format!("rank {} waited {waited:.2} s and used {used:.2} s\n", world.facts().rank);
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        match world.facts().rank {
+            0 => assert!(waited > 0.9 * PAUSE && used < 0.2 * PAUSE),
+            _ => assert!(waited < 0.5 * PAUSE),
+        }
+        world.leave();
+        return;
+    }
+    for launcher in launchers() {
+        let (passed, said) = start(&launcher, 2, "a_process_that_waits_leaves_its_core_to_others");
+        assert!(passed, "{}: {said}", launcher.name);
+        for line in said.lines().filter(|line| line.contains("waited")) {
+            eprintln!("{}: {line}", launcher.name);
+        }
+    }
+}

@@ -14,7 +14,7 @@ use super::network::{DistillProjections, Network};
 use super::recipe::{DistillMethod, Recipe};
 use super::schedule::ScheduledValues;
 use super::state::TrainerState;
-use super::step::{accumulate_gradients, update};
+use super::update::{accumulate_gradients, update};
 use crate::fused::l2_norm;
 use crate::fused::packing::BatchPlace;
 use crate::model::PosEmbedInterpolation;

@@ -18,6 +18,7 @@ pub mod state;
 pub mod step;
 pub mod teacher;
 pub mod trainer;
+mod update;
 pub mod watch;
 
 #[cfg(not(target_family = "wasm"))]

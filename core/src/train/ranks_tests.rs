@@ -311,20 +311,53 @@ fn what_the_first_rank_changes_changes_on_all() {
 }
 
 #[test]
+fn what_the_first_rank_is_asked_for_is_brought_together_from_all() {
+    for shard in ["none", "full"] {
+        let dir = tempfile::tempdir().unwrap();
+        let shard = format!("train.shard={shard}");
+        let recipe = recipe(&["train.iterations=100000", "train.picture_every=0", &shard]);
+        let handles: Vec<RunHandle> =
+            jobs(&dir.path().join("run"), &vec![recipe; 2], false).into_iter().map(engine::start).collect();
+        let tell = |command| handles[0].commands.try_send(command).unwrap();
+        // Also while it is held.
+        tell(RunCommand::Pause);
+        let picture = crate::data::source::scenes::SceneKind::Easy.draw(0, 1, 32).picture;
+        tell(RunCommand::Watch(vec![picture]));
+        tell(RunCommand::Checkpoint);
+        let (mut looked, mut saved) = (false, false);
+        while !(looked && saved) {
+            match block_on(handles[0].events.recv()).unwrap().unwrap() {
+                RunEvent::Pictures { .. } => looked = true,
+                RunEvent::Checkpoint { path, .. } => saved = checkpoint::is_whole(&path),
+                _ => {}
+            }
+        }
+        tell(RunCommand::Resume);
+        tell(RunCommand::Stop);
+        assert!(matches!(heard(&handles[0]).last(), Some(Ok(RunEvent::Finished(_)))));
+        assert!(matches!(heard(&handles[1]).last(), Some(Ok(RunEvent::Finished(_)))));
+    }
+}
+
+#[test]
 fn a_rank_that_fails_alone_ends_the_others_with_its_reason() {
-    let dir = tempfile::tempdir().unwrap();
-    let recipe = at_batch(&recipe(&["train.iterations=100000"]), 9);
-    let mut handles: Vec<RunHandle> =
-        jobs(&dir.path().join("run"), &vec![recipe; 3], false).into_iter().map(engine::start).collect();
-    // Its folder is taken away: the first rank fails where nobody else looks.
-    let first = handles.remove(0);
-    while !matches!(block_on(first.events.recv()).unwrap().unwrap(), RunEvent::Step(_)) {}
-    std::fs::remove_dir_all(dir.path().join("run")).unwrap();
-    first.commands.try_send(RunCommand::Checkpoint).unwrap();
-    assert!(failed(&heard(&first)).contains("gone"));
-    for other in &handles {
-        let said = failed(&heard(other));
-        assert!(said.contains("lost the others: rank 0 has ended"), "{said}");
+    // In shards ranks wait for each other in the middle of passes, and on the way back.
+    for shard in ["none", "optimizer", "full"] {
+        let dir = tempfile::tempdir().unwrap();
+        let shard = format!("train.shard={shard}");
+        let recipe = at_batch(&recipe(&["train.iterations=100000", &shard]), 9);
+        let mut handles: Vec<RunHandle> =
+            jobs(&dir.path().join("run"), &vec![recipe; 3], false).into_iter().map(engine::start).collect();
+        // Its folder is taken away: the first rank fails where nobody else looks.
+        let first = handles.remove(0);
+        while !matches!(block_on(first.events.recv()).unwrap().unwrap(), RunEvent::Step(_)) {}
+        std::fs::remove_dir_all(dir.path().join("run")).unwrap();
+        first.commands.try_send(RunCommand::Checkpoint).unwrap();
+        assert!(failed(&heard(&first)).contains("gone"));
+        for other in &handles {
+            let said = failed(&heard(other));
+            assert!(said.contains("lost the others: rank 0 has ended"), "{said}");
+        }
     }
 }
 

@@ -96,8 +96,8 @@ pub fn feed_forward_branch(
     ))
 }
 
-/// The one parameter of `layout`, in its shape, out of this process's `part` `[n]` and those of the others; its gradient flows back into the
-/// parts as the mean over all processes.
+/// The one parameter of `layout`, in its shape, out of this process's `part` `[n]` and those of the others. Its gradient is sent off
+/// ([`ShardExchange::scatter_means`]), where the part requires one.
 pub fn gathered<const D: usize>(part: Tensor<1>, layout: ShardLayout) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as AutodiffOps>::gathered_op(part.into_dispatch(), layout))
 }

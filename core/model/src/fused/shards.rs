@@ -3,27 +3,30 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use burn::backend::tensor::{Device, FloatTensor};
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{TensorData, read_sync};
 
 use super::branch::BranchPlan;
 use super::programs::KernelOps;
 
-/// Carries values between the processes that share parameters. All make the same calls in the same order, with equal lengths.
+/// Carries values between the processes that share parameters, for one pass forward and back. All make the same calls in the same
+/// order, with equal lengths.
 pub trait ShardExchange: Debug + Send + Sync {
     /// How many processes there are.
     fn processes(&self) -> usize;
-    /// What all processes have, in their order.
-    fn gather(&self, own: Vec<f32>) -> Vec<f32>;
-    /// This process's part of the means over all processes: part `i` of `all`, cut into as many equal parts as there are
-    /// processes, belongs to process `i`.
-    fn scatter_means(&self, all: Vec<f32>) -> Vec<f32>;
+    /// What all processes have of a unit, in their order; `own` reads what this one has.
+    fn gather(&self, unit: usize, own: &dyn Fn() -> Vec<f32>) -> Vec<f32>;
+    /// Has the means over all processes taken of a unit's gradients, and keeps this process's part of them for whoever wants it after
+    /// the pass: part `i` of `all`, cut into as many equal parts as there are processes, belongs to process `i`.
+    fn scatter_means(&self, unit: usize, all: Vec<f32>);
 }
 
 /// How parameters that lie one behind the other are cut into equal parts, the last filled up with zeros.
 #[derive(Clone, Debug)]
 pub struct ShardLayout {
+    /// Its number.
+    pub unit: usize,
     /// The parameters' shapes, in their order.
     pub shapes: Arc<Vec<Vec<usize>>>,
     /// The other processes.
@@ -39,7 +42,7 @@ impl ShardLayout {
     /// All parameters, out of this process's `part` and those of the others.
     pub(super) fn gather<B: Backend>(&self, part: &FloatTensor<B>) -> Vec<FloatTensor<B>> {
         let device = part.device();
-        let all = self.exchange.gather(host::<B>(part.clone()));
+        let all = self.exchange.gather(self.unit, &|| host::<B>(part.clone()));
         let mut start = 0;
         let of_shape = |shape: &Vec<usize>| {
             let end = start + shape.iter().product::<usize>();
@@ -50,19 +53,13 @@ impl ShardLayout {
         self.shapes.iter().map(of_shape).collect()
     }
 
-    /// This process's part of the means over all processes of the parameters' `gradients`; none where nothing was computed here.
-    pub(super) fn scatter<B: Backend>(
-        &self,
-        gradients: Vec<FloatTensor<B>>,
-        device: &Device<B>,
-    ) -> FloatTensor<B> {
+    /// Sends the parameters' `gradients` off; none where nothing was computed here.
+    pub(super) fn scatter<B: Backend>(&self, gradients: Vec<FloatTensor<B>>) {
         let length = self.length();
         let mut all = Vec::with_capacity(length + self.exchange.processes());
         gradients.into_iter().for_each(|gradient| all.extend(host::<B>(gradient)));
         all.resize(length.next_multiple_of(self.exchange.processes()), 0.0);
-        let part = self.exchange.scatter_means(all);
-        let length = part.len();
-        B::float_from_data(TensorData::new(part, [length]), device)
+        self.exchange.scatter_means(self.unit, all);
     }
 }
 
@@ -104,7 +101,7 @@ pub(super) fn forward<B: KernelOps, P: BranchPlan>(
     (y, Some(saved))
 }
 
-/// A branch backward: gradients of `x` and of `held`.
+/// A branch backward: gradients of `x` and of `held`; of shared parameters none, which are sent off.
 pub(super) fn backward<B: KernelOps, P: BranchPlan>(
     plan: &P,
     x: FloatTensor<B>,
@@ -112,7 +109,6 @@ pub(super) fn backward<B: KernelOps, P: BranchPlan>(
     saved: Option<P::Saved<B>>,
     gradient: FloatTensor<B>,
 ) -> (FloatTensor<B>, Vec<FloatTensor<B>>) {
-    let device = x.device();
     let parameters = whole::<B, P>(plan, held);
     let (dx, gradients) = match plan.is_empty() {
         true => (gradient, Vec::new()),
@@ -125,13 +121,17 @@ pub(super) fn backward<B: KernelOps, P: BranchPlan>(
     drop(parameters);
     match plan.shards() {
         None => (dx, gradients),
-        Some(layout) => (dx, vec![layout.scatter::<B>(gradients, &device)]),
+        Some(layout) => {
+            layout.scatter::<B>(gradients);
+            (dx, Vec::new())
+        }
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Mutex;
 
     use burn::tensor::{Device, Distribution, Tensor};
@@ -142,19 +142,22 @@ mod tests {
 
     /// A process by itself, which writes down what it is asked for.
     #[derive(Debug, Default)]
-    struct Asked(Mutex<Vec<(&'static str, usize)>>);
+    struct Asked {
+        calls: Mutex<Vec<(&'static str, usize)>>,
+        gradients: Mutex<BTreeMap<usize, Vec<f32>>>,
+    }
 
     impl ShardExchange for Asked {
         fn processes(&self) -> usize {
             1
         }
-        fn gather(&self, own: Vec<f32>) -> Vec<f32> {
-            self.0.lock().unwrap().push(("gather", own.len()));
-            own
+        fn gather(&self, unit: usize, own: &dyn Fn() -> Vec<f32>) -> Vec<f32> {
+            self.calls.lock().unwrap().push(("gather", unit));
+            own()
         }
-        fn scatter_means(&self, all: Vec<f32>) -> Vec<f32> {
-            self.0.lock().unwrap().push(("scatter", all.len()));
-            all
+        fn scatter_means(&self, unit: usize, all: Vec<f32>) {
+            self.calls.lock().unwrap().push(("scatter", unit));
+            self.gradients.lock().unwrap().insert(unit, all);
         }
     }
 
@@ -172,7 +175,7 @@ mod tests {
         let named = params::values(&plain);
         let mut shapes = Vec::new();
         params::visit(&plain, |seen| shapes.push((seen.name.to_owned(), seen.shape)));
-        let mut leaves = Vec::new();
+        let mut units: Vec<Vec<String>> = Vec::new();
         for (at, block) in shared.blocks.iter_mut().enumerate() {
             let mut of = |fields: [&str; 3]| {
                 let own = |name: &str| {
@@ -182,11 +185,11 @@ mod tests {
                 let (names, shapes): (Vec<_>, Vec<_>) =
                     shapes.iter().filter(|(name, _)| own(name)).cloned().unzip();
                 let values = names.iter().map(|name| named[name].clone()).collect();
-                let part = Tensor::cat(values, 0).autodiff().require_grad();
-                leaves.push((names, part.clone()));
+                let (unit, shapes) = (units.len(), Arc::new(shapes));
+                units.push(names);
                 BranchShard {
-                    part,
-                    layout: ShardLayout { shapes: Arc::new(shapes), exchange: asked.clone() },
+                    part: Tensor::cat(values, 0).autodiff().require_grad(),
+                    layout: ShardLayout { unit, shapes, exchange: asked.clone() },
                 }
             };
             let attention = of(["norm1", "attn", "ls1"]);
@@ -197,21 +200,15 @@ mod tests {
             let (_, shape) = shapes.iter().find(|(of, _)| of == name && name.starts_with("blocks."))?;
             Some((Tensor::zeros([1], &device), vec![1; shape.len()]))
         });
-        let mut gradients = loss(&shared).backward();
-        for (names, leaf) in leaves {
+        drop(loss(&shared).backward());
+        let gradients = asked.gradients.lock().unwrap();
+        for (unit, names) in units.iter().enumerate() {
             let wanted = Tensor::cat(names.iter().map(|name| wanted[name].clone()).collect(), 0);
-            assert_eq!(leaf.grad_remove(&mut gradients).unwrap().into_data(), wanted.into_data());
+            assert_eq!(gradients[&unit], wanted.into_data().iter::<f32>().collect::<Vec<_>>());
         }
-        let asked = asked.0.lock().unwrap().clone();
-        let kinds: Vec<&str> = asked.iter().map(|(kind, _)| *kind).collect();
-        let there = ["gather"; 4];
-        let back = ["gather", "scatter"].repeat(4);
-        assert_eq!(kinds, [&there[..], &back[..]].concat(), "a branch at a time, and none is kept");
-        let sizes =
-            |range: std::ops::Range<usize>| asked[range].iter().map(|(_, size)| *size).collect::<Vec<_>>();
-        let mut reversed = sizes(4..12);
-        reversed.dedup();
-        reversed.reverse();
-        assert_eq!(sizes(0..4), reversed, "the last one first");
+        let there = (0..4).map(|unit| ("gather", unit));
+        let back = (0..4).rev().flat_map(|unit| [("gather", unit), ("scatter", unit)]);
+        let wanted: Vec<_> = there.chain(back).collect();
+        assert_eq!(*asked.calls.lock().unwrap(), wanted, "a branch at a time, and none is kept");
     }
 }

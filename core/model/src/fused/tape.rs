@@ -8,9 +8,7 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, ExtensionType, Flex, TensorMetadata, backend_extension,
-};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, ExtensionType, Flex, backend_extension};
 use burn_cubecl::CubeBackend;
 
 use super::branch::{AttentionPlan, BranchPlan, FeedForwardPlan};
@@ -350,10 +348,7 @@ impl<B: KernelOps> Backward<B, 1> for GatheredBackward {
     type State = ();
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let device = gradient.device();
-        let part = self.0.scatter::<B>(vec![gradient], &device);
-        register::<B>(grads, ops.parents.map(|node| node.map(|node| node.id)), [Some(part)]);
+        self.0.scatter::<B>(vec![grads.consume::<B>(&ops.node)]);
     }
 }
 

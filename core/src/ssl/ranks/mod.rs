@@ -23,6 +23,9 @@ pub use wire::RankWire;
 /// adds a part, and the sums go round: twice the values in place of as many as there are ranks.
 const SHORT: usize = 4096;
 
+/// Values on their way between ranks: called, it waits for them, or says what went wrong between the processes.
+pub type Pending<T> = Box<dyn FnOnce() -> Result<Vec<T>, String> + Send>;
+
 /// Carries values between the ranks of a run. All ranks make the same calls in the same order, with equal lengths.
 pub trait RankTransport: Send + Sync {
     /// This rank, from 0.
@@ -36,27 +39,15 @@ pub trait RankTransport: Send + Sync {
     /// # Errors
     /// What went wrong between the processes.
     fn gather_bytes(&self, own: Vec<u8>) -> Result<Vec<u8>, String>;
-    /// The same of numbers.
-    ///
-    /// # Errors
-    /// What went wrong between the processes.
-    fn gather_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String>;
+    /// The same of numbers, on its way while this rank does something else.
+    fn start_gather_floats(&self, own: Vec<f32>) -> Pending<f32>;
     /// Part `i` of `own`, cut into as many equal parts as there are ranks, goes to rank `i`; what the others have for this
-    /// one comes back, in the order of ranks.
-    ///
-    /// # Errors
-    /// What went wrong between the processes.
-    fn exchange_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String>;
-    /// [`gather_floats`](Self::gather_floats) of 16-bit numbers, which are not looked at.
-    ///
-    /// # Errors
-    /// What went wrong between the processes.
-    fn gather_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String>;
-    /// [`exchange_floats`](Self::exchange_floats) of 16-bit numbers, which are not looked at.
-    ///
-    /// # Errors
-    /// What went wrong between the processes.
-    fn exchange_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String>;
+    /// one comes back, in the order of ranks. On its way while this rank does something else.
+    fn start_exchange_floats(&self, own: Vec<f32>) -> Pending<f32>;
+    /// [`start_gather_floats`](Self::start_gather_floats) of 16-bit numbers, which are not looked at.
+    fn start_gather_halves(&self, own: Vec<u16>) -> Pending<u16>;
+    /// [`start_exchange_floats`](Self::start_exchange_floats) of 16-bit numbers, which are not looked at.
+    fn start_exchange_halves(&self, own: Vec<u16>) -> Pending<u16>;
     /// Seconds that this rank has waited for others so far.
     fn waited(&self) -> f64;
     /// What rank 0 has, in place of `own`.
@@ -171,7 +162,7 @@ impl RankGroup {
     pub fn means(&self, own: Vec<f32>) -> Result<Vec<f64>, RankFailure> {
         let Some(transport) = &self.transport else { return Ok(own.into_iter().map(f64::from).collect()) };
         let count = own.len();
-        let all = self.checked(transport.gather_floats(own))?;
+        let all = self.checked(transport.start_gather_floats(own)())?;
         let of = |at: usize| all.iter().skip(at).step_by(count).map(|value| f64::from(*value)).sum::<f64>();
         Ok((0..count).map(|at| of(at) / self.ranks() as f64).collect())
     }
@@ -181,17 +172,40 @@ impl RankGroup {
         self.transport.as_ref().map_or(0.0, |transport| transport.waited())
     }
 
-    /// What all ranks have, each as many values, in the order of ranks: shared weights. In the middle of a step, see [`RankFailure`].
-    pub fn gather_values(&self, own: Vec<f32>) -> Vec<f32> {
-        self.amid_step(own, |transport, own| self.wire.gather(transport, own))
+    /// What all ranks have, each as many values, in the order of ranks: shared weights.
+    pub fn start_gather_values(&self, own: Vec<f32>) -> PendingValues {
+        let work = match &self.transport {
+            Some(transport) => self.wire.start_gather(&**transport, own),
+            None => Box::new(move || Ok(own)),
+        };
+        PendingValues { group: self.clone(), work }
     }
 
-    /// This rank's part of the means over all ranks of `own`, whose number of values all ranks divide: gradients. In the middle
-    /// of a step, see [`RankFailure`].
+    /// [`start_gather_values`](Self::start_gather_values), waited for. In the middle of a step, see [`RankFailure`].
+    pub fn gather_values(&self, own: Vec<f32>) -> Vec<f32> {
+        self.start_gather_values(own).wait()
+    }
+
+    /// This rank's part of the means over all ranks of `own`, whose number of values all ranks divide: gradients.
+    pub fn start_scatter_means(&self, own: Vec<f32>) -> PendingValues {
+        let (each, group) = (own.len() / self.ranks(), self.clone());
+        let work: Pending<f32> = match &self.transport {
+            Some(transport) => {
+                let pending = self.wire.start_exchange(&**transport, own);
+                Box::new(move || {
+                    let mut sums = folded(&pending()?, each, |a, b| a + b);
+                    group.divide(&mut sums);
+                    Ok(sums)
+                })
+            }
+            None => Box::new(move || Ok(own)),
+        };
+        PendingValues { group: self.clone(), work }
+    }
+
+    /// [`start_scatter_means`](Self::start_scatter_means), waited for. In the middle of a step, see [`RankFailure`].
     pub fn scatter_means(&self, own: Vec<f32>) -> Vec<f32> {
-        let mut sums = self.amid_step(own, |transport, own| self.reduce_scatter(transport, own, self.wire));
-        self.divide(&mut sums);
-        sums
+        self.start_scatter_means(own).wait()
     }
 
     fn divide(&self, sums: &mut [f32]) {
@@ -222,17 +236,17 @@ impl RankGroup {
     ) -> Result<Vec<f32>, String> {
         let each = own.len().div_ceil(self.ranks());
         own.resize(each * self.ranks(), 0.0);
-        Ok(folded(&wire.exchange(transport, own)?, each, |a, b| a + b))
+        Ok(folded(&wire.start_exchange(transport, own)()?, each, |a, b| a + b))
     }
 
     /// The sums over all ranks, on every rank.
     fn sums(&self, transport: &dyn RankTransport, own: Vec<f32>, wire: RankWire) -> Result<Vec<f32>, String> {
         let count = own.len();
         if count <= SHORT {
-            return Ok(folded(&wire.gather(transport, own)?, count, |a, b| a + b));
+            return Ok(folded(&wire.start_gather(transport, own)()?, count, |a, b| a + b));
         }
         let part = self.reduce_scatter(transport, own, wire)?;
-        let mut all = wire.gather(transport, part)?;
+        let mut all = wire.start_gather(transport, part)()?;
         all.truncate(count);
         Ok(all)
     }
@@ -261,6 +275,28 @@ impl RankGroup {
         let values = self.amid_step(on_host(tensor), work);
         shape[0] *= rows;
         Tensor::from_data(TensorData::new(values, shape), &device)
+    }
+}
+
+/// A long list on its way between ranks.
+pub struct PendingValues {
+    group: RankGroup,
+    work: Pending<f32>,
+}
+
+impl std::fmt::Debug for PendingValues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "on its way to {:?}", self.group)
+    }
+}
+
+impl PendingValues {
+    /// What comes of it. In the middle of a step, see [`RankFailure`].
+    pub fn wait(self) -> Vec<f32> {
+        match (self.work)() {
+            Ok(values) => values,
+            Err(reason) => std::panic::resume_unwind(Box::new(self.group.failure(reason))),
+        }
     }
 }
 
@@ -298,11 +334,11 @@ impl Collective for RankGroup {
     fn max<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         self.on_values(tensor, 1, |transport, own| {
             let count = own.len();
-            Ok(folded(&transport.gather_floats(own)?, count, f32::max))
+            Ok(folded(&transport.start_gather_floats(own)()?, count, f32::max))
         })
     }
     fn gather<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
-        self.on_values(tensor, self.ranks(), |transport, own| transport.gather_floats(own))
+        self.on_values(tensor, self.ranks(), |transport, own| transport.start_gather_floats(own)())
     }
     fn any(&self, own: Vec<bool>) -> Vec<bool> {
         let Some(transport) = &self.transport else { return own };

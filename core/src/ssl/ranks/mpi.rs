@@ -1,8 +1,8 @@
 //! Ranks that are processes of an MPI job.
 
-use dinoscope_mpi::{MpiError, MpiWorld};
+use dinoscope_mpi::{MpiError, MpiWorld, PendingCall};
 
-use super::RankTransport;
+use super::{Pending, RankTransport};
 
 /// The processes of an MPI job.
 #[derive(Clone, Debug)]
@@ -10,6 +10,10 @@ pub struct MpiRanks(pub MpiWorld);
 
 fn said(error: MpiError) -> String {
     error.to_string()
+}
+
+fn pending<T: Send + 'static>(started: Result<PendingCall<Vec<T>>, MpiError>) -> Pending<T> {
+    Box::new(move || started.and_then(PendingCall::wait).map_err(said))
 }
 
 impl RankTransport for MpiRanks {
@@ -25,17 +29,17 @@ impl RankTransport for MpiRanks {
     fn gather_bytes(&self, own: Vec<u8>) -> Result<Vec<u8>, String> {
         self.0.all_gather(own).map_err(said)
     }
-    fn gather_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String> {
-        self.0.all_gather(own).map_err(said)
+    fn start_gather_floats(&self, own: Vec<f32>) -> Pending<f32> {
+        pending(self.0.start_all_gather(own))
     }
-    fn exchange_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String> {
-        self.0.all_to_all(own).map_err(said)
+    fn start_exchange_floats(&self, own: Vec<f32>) -> Pending<f32> {
+        pending(self.0.start_all_to_all(own))
     }
-    fn gather_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String> {
-        self.0.all_gather(own).map_err(said)
+    fn start_gather_halves(&self, own: Vec<u16>) -> Pending<u16> {
+        pending(self.0.start_all_gather(own))
     }
-    fn exchange_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String> {
-        self.0.all_to_all(own).map_err(said)
+    fn start_exchange_halves(&self, own: Vec<u16>) -> Pending<u16> {
+        pending(self.0.start_all_to_all(own))
     }
     fn waited(&self) -> f64 {
         self.0.waited()

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytemuck::Pod;
 
-use super::{RankGroup, RankTransport};
+use super::{Pending, RankGroup, RankTransport};
 
 /// What all ranks see.
 struct Table {
@@ -92,6 +92,11 @@ impl Drop for ThreadRank {
     }
 }
 
+/// Nothing is on its way between threads: what is started is there.
+fn ready<T: Send + 'static>(result: Result<Vec<T>, String>) -> Pending<T> {
+    Box::new(move || result)
+}
+
 impl RankTransport for ThreadRank {
     fn rank(&self) -> usize {
         self.rank
@@ -108,17 +113,17 @@ impl RankTransport for ThreadRank {
         assert!(round.iter().all(|other| other.len() == length), "ranks send texts of unequal length");
         Ok(round.concat())
     }
-    fn gather_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String> {
-        Ok(self.values(&own)?.concat())
+    fn start_gather_floats(&self, own: Vec<f32>) -> Pending<f32> {
+        ready(self.values(&own).map(|all| all.concat()))
     }
-    fn exchange_floats(&self, own: Vec<f32>) -> Result<Vec<f32>, String> {
-        self.parts(&own)
+    fn start_exchange_floats(&self, own: Vec<f32>) -> Pending<f32> {
+        ready(self.parts(&own))
     }
-    fn gather_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String> {
-        Ok(self.values(&own)?.concat())
+    fn start_gather_halves(&self, own: Vec<u16>) -> Pending<u16> {
+        ready(self.values(&own).map(|all| all.concat()))
     }
-    fn exchange_halves(&self, own: Vec<u16>) -> Result<Vec<u16>, String> {
-        self.parts(&own)
+    fn start_exchange_halves(&self, own: Vec<u16>) -> Pending<u16> {
+        ready(self.parts(&own))
     }
     fn waited(&self) -> f64 {
         self.table.state.lock().unwrap().waited[self.rank]

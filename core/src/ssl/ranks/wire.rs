@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RankTransport;
+use super::{Pending, RankTransport};
 
 /// Numbers on the way between ranks. Sums are made in f32 whatever they were on the way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,21 +16,25 @@ pub enum RankWire {
 }
 
 impl RankWire {
-    /// [`RankTransport::gather_floats`] in these numbers.
-    pub(super) fn gather(self, transport: &dyn RankTransport, own: Vec<f32>) -> Result<Vec<f32>, String> {
+    /// [`RankTransport::start_gather_floats`] in these numbers.
+    pub(super) fn start_gather(self, transport: &dyn RankTransport, own: Vec<f32>) -> Pending<f32> {
         match self {
-            Self::F32 => transport.gather_floats(own),
-            Self::Bf16 => Ok(widened(&transport.gather_halves(rounded(&own))?)),
+            Self::F32 => transport.start_gather_floats(own),
+            Self::Bf16 => widening(transport.start_gather_halves(rounded(&own))),
         }
     }
 
-    /// [`RankTransport::exchange_floats`] in these numbers.
-    pub(super) fn exchange(self, transport: &dyn RankTransport, own: Vec<f32>) -> Result<Vec<f32>, String> {
+    /// [`RankTransport::start_exchange_floats`] in these numbers.
+    pub(super) fn start_exchange(self, transport: &dyn RankTransport, own: Vec<f32>) -> Pending<f32> {
         match self {
-            Self::F32 => transport.exchange_floats(own),
-            Self::Bf16 => Ok(widened(&transport.exchange_halves(rounded(&own))?)),
+            Self::F32 => transport.start_exchange_floats(own),
+            Self::Bf16 => widening(transport.start_exchange_halves(rounded(&own))),
         }
     }
+}
+
+fn widening(pending: Pending<u16>) -> Pending<f32> {
+    Box::new(move || Ok(widened(&pending()?)))
 }
 
 /// The nearest bf16, the even one of two.

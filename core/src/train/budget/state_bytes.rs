@@ -67,8 +67,8 @@ impl StateBytes {
         let largest = |list: &[u64]| list.iter().copied().max().unwrap_or_default();
         let whole = sum(branches) + sum(embedding) + sum(heads);
         let own = part(branches) + part(embedding) + part(heads);
-        // For a pass what is no branch is whole, and one branch at a time.
-        let gathered = sum(embedding) + sum(heads) + largest(branches);
+        // For a pass what is no branch is whole, and one branch at a time, with the next one on its way.
+        let gathered = sum(embedding) + sum(heads) + 2 * largest(branches);
         let [student, teacher, moments, most] = match shard {
             _ if ranks == 1 => [whole, whole, 2 * whole, 5 * whole],
             ShardKind::None => [whole, whole, 2 * whole, 5 * whole],
@@ -78,10 +78,10 @@ impl StateBytes {
                 [whole + own, own, 2 * own, rest + gathered.max(whole)]
             }
             ShardKind::Full => {
-                // The heads' way back, with the largest of their gradients; the end of it, with all gradients in parts, and one
-                // branch's weights and gradients whole.
-                let early = part(heads) + sum(embedding) + sum(heads) + largest(heads);
-                let late = own + sum(embedding) + 2 * largest(branches);
+                // The heads' way back, with the largest of their gradients, and as much on its way; the end of it, with all gradients
+                // in parts, and weights and gradients of one branch whole, and as much on its way.
+                let early = part(heads) + sum(embedding) + sum(heads) + 2 * largest(heads);
+                let late = own + sum(embedding) + 4 * largest(branches);
                 [own, own, 2 * own, 4 * own + gathered.max(early).max(late)]
             }
         };

@@ -15,7 +15,7 @@ use crate::ssl::CropMasks;
 use crate::train::checkpoint::{self, size};
 use crate::train::memory;
 use crate::train::protocol::EngineError;
-use crate::train::recipe::{BlurPreset, Recipe, TrainPrecision};
+use crate::train::recipe::{BlurPreset, Recipe, ShardKind, TrainPrecision};
 use crate::train::run::RunFolder;
 use crate::train::watch;
 
@@ -120,8 +120,12 @@ pub(in crate::train) fn cautions(
     let needed = memory::estimate_of_rank(&own, share.ranks).total() + waiting(&own);
     if let Some(free) = memory::available(device).filter(|free| *free < needed) {
         let [needed, free] = [needed, free].map(|bytes| size(&bytes));
+        let shared = match share.ranks > 1 && recipe.train.shard != ShardKind::Full {
+            true => " train.shard = \"full\" has ranks share the parameters.",
+            false => "",
+        };
         said.push(format!(
-            "about {needed} of memory are needed and {free} are free: this will hardly run. {}",
+            "about {needed} of memory are needed and {free} are free: this will hardly run. {}{shared}",
             memory::hint(recipe)
         ));
     }
@@ -202,6 +206,10 @@ mod tests {
             said.len() == 1 && said[0].contains("are free") && said[0].contains("train.batch"),
             "{said:?}"
         );
+        assert!(!said[0].contains("train.shard"), "{said:?}");
+        let of_two = BatchShare { batch: 2 << 16, parts: 1, rank: 0, ranks: 2 };
+        let said = cautions(&nano(&["train.batch=65536", "model.depth=128"]), &Device::flex(), &many, of_two);
+        assert!(said.iter().any(|said| said.contains("train.shard")), "{said:?}");
     }
 
     #[cfg(unix)]

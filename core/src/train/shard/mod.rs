@@ -30,7 +30,7 @@ use crate::model::block::{BlockShards, BranchShard};
 use crate::model::params::{self, Named};
 use crate::ssl::ranks::on_host;
 use crate::ssl::{Collective, RankGroup, RankWire};
-use exchange::RankExchange;
+use exchange::PassExchange;
 pub use plan::{ShardPlan, ShardSegment, ShardUnit};
 pub(in crate::train) use saving::WholeState;
 pub(in crate::train) use update::update;
@@ -43,7 +43,8 @@ type UnitParts = Vec<Tensor<1>>;
 pub struct TrainShards {
     kind: ShardKind,
     plan: ShardPlan,
-    layouts: Vec<ShardLayout>,
+    /// Shapes of each unit's parameters as they are gathered.
+    shapes: Vec<Arc<Vec<Vec<usize>>>>,
     group: RankGroup,
     device: Device,
     student: UnitParts,
@@ -53,6 +54,8 @@ pub struct TrainShards {
     second: UnitParts,
     /// The student's parts with a graph, while a step goes on that gathers them.
     leaves: UnitParts,
+    /// What carries them in the present pass.
+    pass: Option<Arc<PassExchange>>,
 }
 
 impl TrainShards {
@@ -60,15 +63,13 @@ impl TrainShards {
     fn new(state: &mut TrainerState, kind: ShardKind, group: &RankGroup) -> Self {
         let plan = ShardPlan::new(&state.teacher, group.rank(), group.ranks());
         let device = state.teacher.backbone.cls_token.val().device();
-        let exchange = Arc::new(RankExchange(group.clone()));
-        let layout = |unit: &ShardUnit| ShardLayout {
-            shapes: Arc::new(match unit.is_branch() {
+        let shapes = |unit: &ShardUnit| {
+            Arc::new(match unit.is_branch() {
                 true => unit.parameters.iter().map(|(_, shape)| shape.clone()).collect(),
                 false => vec![vec![unit.length()]],
-            }),
-            exchange: exchange.clone(),
+            })
         };
-        let layouts = plan.units.iter().map(layout).collect();
+        let shapes = plan.units.iter().map(shapes).collect();
         let cut = |mut values: Named| -> UnitParts {
             let of = |(at, unit): (usize, &ShardUnit)| {
                 let all = unit.parameters.iter().flat_map(|(name, shape)| match values.remove(name) {
@@ -86,8 +87,8 @@ impl TrainShards {
         let teacher = cut(params::values(&state.teacher));
         let first = cut(std::mem::take(&mut state.optimizer.first));
         let second = cut(std::mem::take(&mut state.optimizer.second));
-        let group = group.clone();
-        Self { kind, plan, layouts, group, device, student, teacher, first, second, leaves: Vec::new() }
+        let (group, leaves, pass) = (group.clone(), Vec::new(), None);
+        Self { kind, plan, shapes, group, device, student, teacher, first, second, leaves, pass }
     }
 
     /// Bytes that this rank holds between two steps of student (as the optimizer updates it), teacher and moments.
@@ -118,19 +119,28 @@ impl TrainShards {
         Some((unit, shape))
     }
 
+    /// What carries the units of `parts` in a pass.
+    fn exchange(&self, parts: &UnitParts) -> Arc<PassExchange> {
+        let branches = self.plan.units.iter().zip(parts).enumerate();
+        let branches = branches.filter(|(_, (unit, _))| unit.is_branch());
+        Arc::new(PassExchange::new(&self.group, branches.map(|(at, (_, part))| (at, part.clone())).collect()))
+    }
+
     /// The network of `parts` for one pass: what is no branch of a block is gathered now, branches when they run.
-    fn assembled(&self, network: Network, parts: &UnitParts) -> Network {
+    fn assembled(&self, network: Network, parts: &UnitParts, exchange: &Arc<PassExchange>) -> Network {
+        let layout =
+            |unit: usize| ShardLayout { unit, shapes: self.shapes[unit].clone(), exchange: exchange.clone() };
         let mut network = params::replace(network, |name| {
             let (unit, shape) = self.parameter(name)?;
             if self.plan.units[unit].is_branch() {
                 return None;
             }
-            Some((gathered::<1>(parts[unit].clone(), self.layouts[unit].clone()), shape.clone()))
+            Some((gathered::<1>(parts[unit].clone(), layout(unit)), shape.clone()))
         });
         let mut shards: BTreeMap<&str, BranchShard> = BTreeMap::new();
-        for ((unit, part), layout) in self.plan.units.iter().zip(parts).zip(&self.layouts) {
+        for (at, (unit, part)) in self.plan.units.iter().zip(parts).enumerate() {
             if unit.is_branch() {
-                shards.insert(&unit.name, BranchShard { part: part.clone(), layout: layout.clone() });
+                shards.insert(&unit.name, BranchShard { part: part.clone(), layout: layout(at) });
             }
         }
         for (at, block) in network.backbone.blocks.iter_mut().enumerate() {
@@ -229,8 +239,10 @@ impl TrainerState {
 
     /// Before each pass of the student: it can run once, and be followed by one backward pass.
     pub(in crate::train) fn begin_pass(&mut self) {
-        if let Some(shards) = self.shards.as_ref().filter(|shards| shards.is_full()) {
-            self.student = shards.assembled(self.student.clone(), &shards.leaves);
+        if let Some(shards) = self.shards.as_mut().filter(|shards| shards.is_full()) {
+            let pass = shards.exchange(&shards.student);
+            self.student = shards.assembled(self.student.clone(), &shards.leaves, &pass);
+            shards.pass = Some(pass);
         }
     }
 
@@ -244,7 +256,10 @@ impl TrainerState {
     /// The teacher for one pass.
     pub(in crate::train) fn teacher_for_pass(&self) -> Network {
         match &self.shards {
-            Some(shards) => shards.assembled(self.teacher.clone(), &shards.teacher),
+            Some(shards) => {
+                let pass = shards.exchange(&shards.teacher);
+                shards.assembled(self.teacher.clone(), &shards.teacher, &pass)
+            }
             None => self.teacher.clone(),
         }
     }

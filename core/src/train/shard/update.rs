@@ -1,6 +1,6 @@
 //! The second half of a step in shards: each rank updates its part of student and teacher.
 
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use crate::fused::{ClipFactors, GradNorms, ParamUpdate, squared_norms, update_clipped};
 use crate::model::params::Named;
@@ -13,11 +13,16 @@ use crate::train::shard::{ShardSegment, ShardUnit, TrainShards};
 use crate::train::state::TrainerState;
 
 impl TrainShards {
-    /// Gradients of what was gathered for a pass: this rank's part of the means over all ranks, by unit. Units that the loss does not
-    /// reach are absent.
-    pub(in crate::train) fn take_gradients(&self, graph: &mut Gradients) -> Option<Named> {
-        let of = |(unit, leaf): (&ShardUnit, &Tensor<1>)| Some((unit.name.clone(), leaf.grad_remove(graph)?));
-        self.is_full().then(|| self.plan.units.iter().zip(&self.leaves).filter_map(of).collect())
+    /// Gradients of what was gathered for a pass, after its way back: this rank's part of the means over all ranks, by unit. Units that
+    /// the loss does not reach are absent; nothing where the student is whole.
+    pub(in crate::train) fn take_gradients(&mut self) -> Option<Named> {
+        let gradients = self.pass.take()?.take_gradients();
+        let of = |(unit, part): (usize, Vec<f32>)| {
+            let length = part.len();
+            let part = Tensor::from_data(TensorData::new(part, [length]), &self.device);
+            (self.plan.units[unit].name.clone(), part)
+        };
+        Some(gradients.into_iter().map(of).collect())
     }
 
     /// This rank's part of the means over all ranks of whole `gradients`, by unit. A parameter that has none on some rank counts as 0

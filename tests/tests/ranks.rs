@@ -200,7 +200,7 @@ fn a_rank_that_is_killed_ends_the_others() {
     }
 }
 
-/// How many ranks are killed under each launcher.
+/// How many ranks are killed under each launcher: two, or as many as `DINOSCOPE_TEST_KILLS` says.
 fn kills() -> usize {
     std::env::var("DINOSCOPE_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(2)
 }

@@ -64,8 +64,8 @@ impl LongTailHeap {
     pub fn lay_down(self, folder: &Path) -> Result<(), Error> {
         let names = SceneKind::Varied.classes();
         let mut turn = 0;
-        for class in 0..names.len() {
-            let place = folder.join("heap").join(names[class]);
+        for (class, name) in names.iter().enumerate() {
+            let place = folder.join("heap").join(name);
             for i in 0..self.size(class) {
                 let picture = scene(SEEDS.0, class, i)?;
                 let number = format!("h{class:02}{i:04}");
@@ -90,7 +90,7 @@ impl LongTailHeap {
             for i in 0..self.tests {
                 let picture = scene(SEEDS.1, class, i)?;
                 let number = format!("t{class:02}{i:04}");
-                save(&picture, &folder.join("test").join(names[class]).join(format!("{number}.png")), 100)?;
+                save(&picture, &folder.join("test").join(name).join(format!("{number}.png")), 100)?;
                 if i % 2 == 0 {
                     let kind = CopyKind::JUDGED[(class + i / 2) % CopyKind::JUDGED.len()];
                     let leak = kind.apply(&picture, i as u64);

@@ -126,7 +126,9 @@ impl CurationReader {
             kept: [None, Some(true), Some(false)][i as usize % 3],
             ..CuratedPicture::default()
         };
-        let table = CurationTable { rows: (0..9).map(row).collect(), from: Some("x".to_owned()), made: None };
+        let settings = vec![("threshold".to_owned(), 0.97)];
+        let rows = (0..9).map(row).collect();
+        let table = CurationTable { rows, from: Some("x".to_owned()), made: None, settings };
         table.write(&file)?;
         Ok(Self { valid: fs::read(&file)?, file })
     }

@@ -229,7 +229,18 @@ impl ExampleChoice {
     /// The examples, and which other rows are asked for by them.
     pub fn end(self, counts: &StepCounts) -> ChosenExamples {
         let mut chosen = ChosenExamples::default();
-        for (title, list) in self.bounds {
+        // Where nothing was left out the nearest to a bound are far from it.
+        let measure = |title: &str| title.split(": ").next().map(str::to_owned);
+        let decided: Vec<_> = self
+            .bounds
+            .keys()
+            .filter(|title| title.contains(": left out"))
+            .map(|title| measure(title))
+            .collect();
+        let is_quality = self.step == CurationStep::Quality;
+        for (title, list) in
+            self.bounds.into_iter().filter(|(title, _)| !is_quality || decided.contains(&measure(title)))
+        {
             let pictures = list.kept.into_iter().map(|(_, picture)| vec![picture]).collect();
             chosen.groups.push(ExampleGroup { title: title.to_owned(), pictures });
         }
@@ -261,7 +272,8 @@ impl ExampleChoice {
             return chosen;
         }
         if self.step == CurationStep::Copies {
-            let largest = counts.largest_components().into_iter().take(4);
+            // Pairs are among the examples of bounds.
+            let largest = counts.largest_components().into_iter().filter(|(_, count)| *count > 2).take(4);
             chosen.components = largest.map(|(row, count)| (row, count, Vec::new())).collect();
         }
         let mut sizes: Vec<(&String, usize)> =

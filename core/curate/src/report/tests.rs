@@ -71,7 +71,6 @@ fn the_page_says_what_each_step_took_and_left() {
         "Sharpness: kept, and the least sharp",
         "Copies by their features, nearest to the bound",
         "No copies by their features, nearest to the bound",
-        "A component of 2 pictures",
         "Sizes of components",
         "Share of pictures in the finest clusters",
         "Share of pictures in the classes",

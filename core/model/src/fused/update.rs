@@ -230,3 +230,65 @@ impl<T> ParamUpdate<T> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use burn::tensor::TensorData;
+    use dinoscope_base::device::{DeviceChoice, choose};
+
+    use super::*;
+
+    fn host(tensor: Tensor<1>) -> Vec<f32> {
+        tensor.into_data().iter::<f32>().collect()
+    }
+
+    /// What a device makes of two portions: norms, overflow, and the first one's values, teacher and moments.
+    fn updated(device: &Device, broken: bool) -> Vec<Vec<f32>> {
+        let of = |from: usize, by: f32| {
+            let values: Vec<f32> = (0..37).map(|i| by * ((from + 7 * i) % 23) as f32 - 0.3).collect();
+            Tensor::<1>::from_data(TensorData::new(values, [37]), device)
+        };
+        let gradient = |at: usize| of(at, 0.1).mul_scalar(if broken { f32::INFINITY } else { 1.0 });
+        let rates = UpdateHyperparams {
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            steps: 2,
+            momentum: 0.9,
+            clip: 1.0,
+            skip_not_finite: true,
+        };
+        let squares = squared_norms(vec![(0, gradient(1)), (1, gradient(2))], device);
+        let scale = Tensor::full([1], 4.0, device);
+        let clip = ClipFactors::new(squares, Some(scale), &rates);
+        let parameter = ParamUpdate {
+            value: of(3, 0.2),
+            teacher: of(4, 0.2),
+            first: of(5, 0.01),
+            second: of(6, 0.01).square(),
+            gradient: Some(gradient(1)),
+            module: 0,
+            lr: 0.01,
+            decay: 0.1,
+        };
+        let ParamUpdate { value, teacher, first, second, .. } =
+            update_clipped(vec![parameter], &clip, &rates).swap_remove(0);
+        let GradNorms { norms, overflow } = clip.found;
+        norms.into_iter().chain([overflow, value, teacher, first, second]).map(host).collect()
+    }
+
+    #[test]
+    fn portions_are_updated_alike_on_a_gpu() {
+        let Ok(gpu) = choose(DeviceChoice::Gpu(0)) else { return };
+        for broken in [false, true] {
+            let (one, other) = (updated(&Device::flex(), broken), updated(&gpu.device, broken));
+            for (at, (a, b)) in one.iter().zip(&other).enumerate() {
+                let near = |(a, b): (&f32, &f32)| a == b || (a - b).abs() < 1e-4 * a.abs().max(0.01);
+                // A norm that is none, and what it would be, are not compared.
+                assert!(broken && at < MODULES || a.iter().zip(b).all(near), "{broken} {at}: {a:?} {b:?}");
+            }
+            assert_eq!(one[MODULES][0] > 0.0, broken);
+        }
+    }
+}

@@ -202,6 +202,28 @@ fn a_rank_holds_what_was_reckoned_and_lets_go_of_the_rest() {
     }
 }
 
+/// Run with `--run-ignored only` where there is a GPU, or a program that acts as one.
+#[test]
+#[ignore = "a software GPU compiles for minutes"]
+fn shards_on_a_gpu_learn_what_replicas_do() {
+    let Ok(gpu) = crate::device::choose(crate::device::DeviceChoice::Gpu(0)) else { return };
+    let recipe = odd(&["train.iterations=3", "optim.warmup=1", "optim.teacher_temp_warmup=1"]);
+    let of = |kind: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut jobs = jobs(&dir.path().join("run"), &vec![shared(&recipe, kind); 2], false);
+        jobs.iter_mut().for_each(|job| job.device = gpu.clone());
+        steps(&run(jobs)[0])
+    };
+    let replicas = of("none");
+    for kind in KINDS {
+        for (a, b) in replicas.iter().zip(&of(kind)) {
+            let (a, b) = (a.values["loss"], b.values["loss"]);
+            eprintln!("{kind}: {b} for {a}");
+            assert!((a - b).abs() < 1e-5 * a, "{kind}: {b} for {a}");
+        }
+    }
+}
+
 #[test]
 fn what_travels_in_bf16_changes_losses_a_little() {
     let recipe = at_batch(&recipe(&[]), 8);

@@ -1,11 +1,16 @@
 //! AdamW and the teacher's moving average, a parameter at a time.
 
 use burn::backend::tensor::{Device, FloatTensor};
-use burn::backend::{Backend, BoolDType, FloatDType, Shape, TensorMetadata};
+use burn::backend::{Backend, BoolDType, FloatDType, Shape, TensorMetadata, get_device_settings};
 
 use super::flat;
 use crate::fused::programs::KernelOps;
 use crate::fused::update::{GradNorms, MODULES, ParamUpdate, UpdateHyperparams};
+
+/// What a device keeps truth values in: GPUs have no type for them.
+fn bools<B: Backend>(device: &Device<B>) -> BoolDType {
+    get_device_settings::<B>(device).bool_dtype
+}
 
 pub fn squared_norm<B: Backend>(tensors: Vec<FloatTensor<B>>, device: &Device<B>) -> FloatTensor<B> {
     if tensors.is_empty() {
@@ -39,7 +44,8 @@ pub fn adamw<B: Backend>(
                 p.value = B::float_sub(scaled(p.value, 1.0 - p.lr * p.decay), update);
                 if rates.skip_not_finite {
                     // A gradient that overflowed leaves everything as it was.
-                    let bad = B::float_is_nan(scaled(one, 0.0), BoolDType::Native);
+                    let device = one.device();
+                    let bad = B::float_is_nan(scaled(one, 0.0), bools::<B>(&device));
                     let keep = |new: FloatTensor<B>, old: FloatTensor<B>| {
                         let bad = B::bool_expand(bad.clone(), new.shape());
                         B::float_mask_where(new, bad, old)
@@ -108,6 +114,7 @@ pub fn clip<B: KernelOps>(
             }
         })
         .collect();
-    let overflow = B::bool_into_float(B::float_is_nan(zero, BoolDType::Native), FloatDType::F32);
+    let device = zero.device();
+    let overflow = B::bool_into_float(B::float_is_nan(zero, bools::<B>(&device)), FloatDType::F32);
     (factors, GradNorms { norms, overflow })
 }

@@ -31,13 +31,16 @@ impl StepJudgement {
     fn recall(self) -> f64 {
         self.right as f64 / self.wanted.max(1) as f64
     }
+}
 
-    fn say(self, what: &str) {
+impl std::fmt::Display for StepJudgement {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (precision, recall) = (self.precision(), self.recall());
-        println!(
-            "{what}: {} taken, {} wanted, precision {precision:.3} recall {recall:.3}",
+        write!(
+            out,
+            "{} taken, {} wanted, precision {precision:.3} recall {recall:.3}",
             self.taken, self.wanted
-        );
+        )
     }
 }
 
@@ -91,15 +94,16 @@ fn each_step_takes_what_it_is_for() {
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     let embedded = rows(root, "embed.parquet");
     let broken = judge(embedded.iter(), |row| row.unreadable.is_some(), |truth| truth.word == "broken");
-    broken.say("unreadable");
+    println!("unreadable: {broken}");
     assert!(broken.taken == broken.right && broken.right == broken.wanted);
     ok(root, &["curate", "quality", "set"]);
     let good = rows(root, "quality.parquet");
     let is_left = |row: &CuratedPicture| row.kept == Some(false) && row.unreadable.is_none();
     let bad = judge(good.iter(), is_left, HeapTruth::is_bad);
-    bad.say("quality");
+    println!("quality: {bad}");
     for word in ["dark", "blurred", "small"] {
-        judge(good.iter().filter(|(truth, _)| truth.word == word), is_left, HeapTruth::is_bad).say(word);
+        let of_word = good.iter().filter(|(truth, _)| truth.word == word);
+        println!("{word}: {}", judge(of_word, is_left, HeapTruth::is_bad));
     }
     assert!(bad.recall() > 0.8, "{bad:?}");
     ok(root, &["curate", "copies", "set", "--against", "test", "--device", "cpu"]);
@@ -107,7 +111,7 @@ fn each_step_takes_what_it_is_for() {
     let stood = |pair: &&(HeapTruth, CuratedPicture)| pair.1.component.is_some();
     let is_leak = |row: &CuratedPicture| row.why.as_ref().is_some_and(|why| why.contains("test set"));
     let leaks = judge(copies.iter().filter(stood), is_leak, |truth| truth.word == "leak");
-    leaks.say("leaks");
+    println!("leaks: {leaks}");
     // Of a group one stays: what is left out beside it is right, and all but one of each is wanted.
     let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (truth, row) in
@@ -123,7 +127,7 @@ fn each_step_takes_what_it_is_for() {
         found.wanted += all - 1;
         found.right += (*left).min(all - 1);
     }
-    found.say("copies");
+    println!("copies: {found}");
     assert!(found.precision() > 0.7 && found.recall() > 0.7 && leaks.recall() > 0.7, "{found:?} {leaks:?}");
     let before = classes(&copies);
     let target = (before.values().sum::<usize>() / 3).max(24).to_string();

@@ -8,22 +8,21 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::UNIX_EPOCH;
 
 use burn::tensor::Device;
 use dinoscope_base::device::block_on;
 use dinoscope_base::files;
+use dinoscope_data::Picture;
 use dinoscope_data::augment::{eval_view, flip_horizontal};
 use dinoscope_data::decode::depth::IntensityRange;
 use dinoscope_data::decode::{decode_bytes_as, file_bytes};
-use dinoscope_data::source::gathered::{SourceOptions, gather};
-use dinoscope_data::{Picture, archive};
 use dinoscope_model::Vit;
 use dinoscope_model::features::{ImageFeatureSpec, reason};
 use half::f16;
 use sha2::{Digest, Sha256};
 
 use crate::features::{ContentDigest, FeatureOrigin, FeatureStore, StoredPicture, from_hex, hex};
+use crate::heap_pictures::{HeapPicture, heap, key, stamp};
 use crate::small_picture::small_picture;
 use crate::table::{CuratedPicture, CurationTable};
 use crate::{CurateError, Heard, picture};
@@ -59,18 +58,12 @@ pub struct EmbedSummary {
     pub unreadable: Vec<(String, String)>,
 }
 
-/// A picture of the heap.
-struct HeapPicture {
-    path: PathBuf,
-    label: Option<String>,
-}
-
 /// What a thread has found out of a file.
 enum ReadPicture {
     /// Its content is known, or another thread is at it.
     Known(ContentDigest),
-    /// It is new; a view where it can be used.
-    New(StoredPicture, Option<Picture>),
+    /// It is new; its views, none where it can't be used.
+    New(StoredPicture, Vec<Picture>),
     /// The file can't be read.
     Lost(String),
 }
@@ -116,10 +109,10 @@ pub fn embed(
         embedded: 0,
     };
     let paths: Vec<&Path> = todo.iter().map(|i| heap[*i].path.as_path()).collect();
-    let size = origin.size;
+    let (size, mirrored) = (origin.size, origin.mirrored);
     let ended = std::thread::scope(|scope| {
         let (claimed, paths) = (&claimed, &paths);
-        let read = move |path: &Path| look(path, size, options.range, claimed);
+        let read = move |path: &Path| look(path, (size, mirrored), options.range, claimed);
         let ahead = read_ahead(scope, paths, read)?;
         for (turn, i) in todo.iter().enumerate() {
             let lost = || CurateError::Option("a thread that reads pictures has ended".to_owned());
@@ -128,9 +121,9 @@ pub fn embed(
             found[*i] = Some(match picture {
                 ReadPicture::Known(digest) => Ok(digest),
                 ReadPicture::Lost(why) => Err(why),
-                ReadPicture::New(about, view) => {
+                ReadPicture::New(about, views) => {
                     let digest = about.digest;
-                    work.add(about, view)?;
+                    work.add(about, views)?;
                     Ok(digest)
                 }
             });
@@ -161,46 +154,10 @@ pub fn embed(
     Ok(EmbedSummary { pictures, embedded, unreadable })
 }
 
-/// The pictures of some places, each once.
-fn heap(places: &[PathBuf]) -> Result<Vec<HeapPicture>, CurateError> {
-    let how = SourceOptions { labels: true, ..SourceOptions::default() };
-    let mut seen = HashSet::new();
-    let mut heap = Vec::new();
-    for opened in gather(places, how)? {
-        let name = opened.name.clone();
-        let source = opened.whole(how).source;
-        for i in 0..source.len() {
-            let path = source.file(i).ok_or_else(|| {
-                CurateError::Option(format!(
-                    "{name} has pictures that are no files of their own: curation takes folders, lists and archives"
-                ))
-            })?;
-            let label = source.label(i).and_then(|label| source.classes().get(label).cloned());
-            if seen.insert(path.clone()) {
-                heap.push(HeapPicture { path, label });
-            }
-        }
-    }
-    Ok(heap)
-}
-
-/// What a picture is called in tables: its path from the root of the disk, so that tables may lie anywhere.
-pub(crate) fn key(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
-}
-
-/// What a file is known by without reading it; what is in an archive changes with that.
-fn stamp(path: &Path) -> String {
-    let file = archive::located(path).map_or_else(|| path.to_owned(), |(archive, _)| archive);
-    let Ok(about) = std::fs::metadata(file) else { return "missing".to_owned() };
-    let time = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    format!("{} {}", about.len(), time.unwrap_or_default().as_nanos())
-}
-
 /// Reads a file, and decodes and measures it if nobody has.
 fn look(
     path: &Path,
-    size: usize,
+    (size, mirrored): (usize, bool),
     range: IntensityRange,
     claimed: &Mutex<HashSet<ContentDigest>>,
 ) -> ReadPicture {
@@ -214,7 +171,9 @@ fn look(
     }
     let about = StoredPicture { digest, ..StoredPicture::default() };
     match decode_bytes_as(&path.display().to_string(), &bytes, range.into()) {
-        Err(error) => ReadPicture::New(StoredPicture { unreadable: Some(reason(&error)), ..about }, None),
+        Err(error) => {
+            ReadPicture::New(StoredPicture { unreadable: Some(reason(&error)), ..about }, Vec::new())
+        }
         Ok(decoded) => {
             let quality = picture::quality(&decoded.picture);
             let hashes = picture::perceptual_hashes(&decoded.picture);
@@ -227,7 +186,8 @@ fn look(
                 darkness: quality.darkness,
                 ..about
             };
-            ReadPicture::New(about, Some(eval_view(&decoded.picture, size)))
+            let views = views_of(decoded.picture, size, mirrored);
+            ReadPicture::New(about, views)
         }
     }
 }
@@ -265,7 +225,7 @@ struct EmbedWork<'a> {
     store: &'a mut FeatureStore,
     options: &'a EmbedOptions,
     /// Not yet through the model.
-    waiting: Vec<(StoredPicture, Picture)>,
+    waiting: Vec<(StoredPicture, Vec<Picture>)>,
     /// Through it, and not yet on the disk.
     ready: Vec<StoredPicture>,
     /// Their features.
@@ -274,14 +234,13 @@ struct EmbedWork<'a> {
 }
 
 impl EmbedWork<'_> {
-    fn add(&mut self, about: StoredPicture, view: Option<Picture>) -> Result<(), CurateError> {
+    fn add(&mut self, about: StoredPicture, views: Vec<Picture>) -> Result<(), CurateError> {
         let dim = self.store.origin.dim;
-        match view {
-            Some(view) => self.waiting.push((about, view)),
-            None => {
-                self.ready.push(about);
-                self.rows.extend(std::iter::repeat_n(f16::ZERO, dim));
-            }
+        if views.is_empty() {
+            self.ready.push(about);
+            self.rows.extend(std::iter::repeat_n(f16::ZERO, dim));
+        } else {
+            self.waiting.push((about, views));
         }
         if self.waiting.len() >= self.options.batch.max(1) {
             self.pass()?;
@@ -294,11 +253,11 @@ impl EmbedWork<'_> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let (about, views): (Vec<StoredPicture>, Vec<Picture>) =
+        let (about, views): (Vec<StoredPicture>, Vec<Vec<Picture>>) =
             std::mem::take(&mut self.waiting).into_iter().unzip();
         let dim = self.store.origin.dim;
-        let rows = rows_of(self.backbone, self.device, &self.store.origin, &views)?;
         self.embedded += views.len();
+        let rows = rows_of(self.backbone, self.device, dim, views)?;
         for (mut about, row) in about.into_iter().zip(rows) {
             match normalised(&row) {
                 Some(row) => self.rows.extend(row),
@@ -325,22 +284,36 @@ impl EmbedWork<'_> {
     }
 }
 
-/// CLS tokens of views, or the means of those of each view and of the mirrored one.
+/// The view that the model is given, and that of the mirrored picture where that counts too.
+fn views_of(mut picture: Picture, size: usize, mirrored: bool) -> Vec<Picture> {
+    let mut views = vec![eval_view(&picture, size)];
+    if mirrored {
+        // The whole picture is mirrored, not its view, whose margins may differ by a pixel.
+        flip_horizontal(&mut picture);
+        views.push(eval_view(&picture, size));
+    }
+    views
+}
+
+/// CLS tokens of pictures by their views: of two the mean of their directions.
 fn rows_of(
     backbone: &Vit,
     device: &Device,
-    origin: &FeatureOrigin,
-    views: &[Picture],
+    dim: usize,
+    views: Vec<Vec<Picture>>,
 ) -> Result<Vec<Vec<f32>>, CurateError> {
     let pass = |views: &[Picture]| -> Result<Vec<Vec<f32>>, CurateError> {
         let passed = dinoscope_model::features::embed(backbone, views, ImageFeatureSpec::CLS, device);
         let features = block_on(passed).map_err(|error| CurateError::Device(error.to_string()))?;
-        Ok(features.chunks_exact(origin.dim).map(<[f32]>::to_vec).collect())
+        Ok(features.chunks_exact(dim).map(<[f32]>::to_vec).collect())
     };
-    let mut rows = pass(views)?;
-    if origin.mirrored {
-        let mut mirrored = views.to_vec();
-        mirrored.iter_mut().for_each(flip_horizontal);
+    let mut sides = [Vec::new(), Vec::new()];
+    for views in views {
+        sides.iter_mut().zip(views).for_each(|(side, view)| side.push(view));
+    }
+    let [plain, mirrored] = sides;
+    let mut rows = pass(&plain)?;
+    if !mirrored.is_empty() {
         rows.iter_mut().zip(pass(&mirrored)?).for_each(|(row, other)| *row = mean(row, &other));
     }
     Ok(rows)
@@ -356,8 +329,8 @@ pub fn features_of(
     origin: &FeatureOrigin,
     picture: &Picture,
 ) -> Result<Vec<f32>, CurateError> {
-    let view = eval_view(picture, origin.size);
-    let row = rows_of(backbone, device, origin, &[view])?.into_iter().next().unwrap_or_default();
+    let views = views_of(picture.clone(), origin.size, origin.mirrored);
+    let row = rows_of(backbone, device, origin.dim, vec![views])?.into_iter().next().unwrap_or_default();
     let row = normalised(&row).ok_or_else(|| {
         CurateError::Option("its features are no finite numbers with these weights".to_owned())
     })?;

@@ -11,6 +11,7 @@ mod embed;
 mod error;
 mod features;
 pub mod heap;
+mod heap_pictures;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod made_heap;

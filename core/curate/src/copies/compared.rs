@@ -60,8 +60,12 @@ impl NeighbourComparison<'_> {
         let digests = digests.chain(near.iter().flatten().map(|near| &self.keys.digests[near.key as usize]));
         let found =
             FoundBlocks::new(folder, digests, (CANDIDATES, range.len(), self.from)).of_kind("agreement");
-        if let Some(found) = found.read(block, range.len()) {
-            return Ok(found);
+        if let Some(mut known) = found.read(block, range.len()) {
+            // They may have been looked for among farther ones.
+            for (agreeing, near) in known.iter_mut().zip(near) {
+                agreeing.retain(|found| self.candidates(near).any(|candidate| candidate.key == found.key));
+            }
+            return Ok(known);
         }
         let comparison = PictureComparison::new();
         let mut all: Vec<Vec<Neighbour>> = vec![Vec::new(); range.len()];

@@ -3,6 +3,7 @@
 use super::*;
 use crate::names;
 use dinoscope_data::source::PictureSource;
+use dinoscope_data::source::gathered::{SourceOptions, gather};
 use dinoscope_data::source::procedural::ProceduralSource;
 use dinoscope_model::VitConfig;
 

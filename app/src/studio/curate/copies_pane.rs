@@ -1,5 +1,6 @@
 //! The copies pane: a threshold over the histogram of similarities, what it joins, and the pairs next to it.
 
+use dinoscope_curate::heap::LEAST_AGREEMENT;
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, Ui, pos2, vec2};
 
 use super::{CurateWorkspace, file_name};
@@ -32,9 +33,10 @@ impl CurateWorkspace {
             let least = self.least_cosine();
             self.histogram_ui(ui, least);
             let scale = SliderScale::new(least..=1.0).step(0.001);
-            widgets::slider_row(ui, "Cosine", &mut self.decisions.threshold, &scale).on_hover_text(
+            widgets::slider_row(ui, "Cosine", &mut self.decisions.copies.threshold, &scale).on_hover_text(
                 "Two pictures whose features are at least as similar are copies. It belongs to the weights: look at the pairs.",
             );
+            self.edges_ui(ui);
             ui.add_space(space::S);
             self.sizes_ui(ui);
             ui.add_space(space::S);
@@ -68,9 +70,9 @@ impl CurateWorkspace {
         let x = |similarity: f32| rect.left() + (similarity - least) / span * rect.width();
         if let Some(pointer) = response.interact_pointer_pos() {
             let share = ((pointer.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
-            self.decisions.threshold = ((least + share * span) * 1000.0).round() / 1000.0;
+            self.decisions.copies.threshold = ((least + share * span) * 1000.0).round() / 1000.0;
         }
-        let threshold = self.decisions.threshold;
+        let threshold = self.decisions.copies.threshold;
         response.widget_info(|| {
             let label = format!("Similarities of {} pictures to their nearest", heap.table.rows.len());
             egui::WidgetInfo::labeled(egui::Role::Image, true, label)
@@ -98,6 +100,20 @@ impl CurateWorkspace {
         });
     }
 
+    /// From where on edges that agree make copies; at the end they do not count.
+    fn edges_ui(&mut self, ui: &mut Ui) {
+        let mut agreement = self.decisions.copies.agreement.unwrap_or(1.0);
+        let scale = SliderScale::new(LEAST_AGREEMENT..=1.0).step(0.01);
+        let changed = widgets::slider_row(ui, "Edges", &mut agreement, &scale)
+            .on_hover_text(
+                "Crops, mirrored pictures and those with text over them are copies where their edges agree so far; at the end edges do not count.",
+            )
+            .changed();
+        if changed {
+            self.decisions.copies.agreement = (agreement < 1.0).then_some(agreement);
+        }
+    }
+
     /// What the threshold makes of the heap.
     fn sizes_ui(&mut self, ui: &mut Ui) {
         let sizes = &self.outcome.sizes;
@@ -113,8 +129,13 @@ impl CurateWorkspace {
     /// Pairs that are just joined, and pairs that just are not.
     fn pairs_ui(&mut self, ui: &mut Ui) {
         let Some(heap) = self.heap.clone() else { return };
-        let [joined, apart] = heap.pairs_at(self.decisions.threshold, PAIRS);
-        let parts = [("Just copies", joined), ("Just not", apart)];
+        let copies = self.decisions.copies;
+        let [joined, apart] = heap.pairs_at(copies.threshold, PAIRS);
+        let mut parts = vec![("Just copies", joined), ("Just not", apart)];
+        if let Some(agreement) = copies.agreement {
+            let [joined, apart] = heap.pairs_agreeing_at(agreement, PAIRS);
+            parts.extend([("Just copies by their edges", joined), ("Just not by their edges", apart)]);
+        }
         for (title, pairs) in parts {
             widgets::subheading(ui, title);
             if pairs.is_empty() {
@@ -135,11 +156,7 @@ impl CurateWorkspace {
         let keys = rows.map(|row| heap.table.rows[row as usize].key.clone());
         response.widget_info(|| {
             let [a, b] = [&keys[0], &keys[1]].map(|key| file_name(key));
-            egui::WidgetInfo::labeled(
-                egui::Role::Button,
-                true,
-                format!("{a} and {b}, cosine {similarity:.3}"),
-            )
+            egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{a} and {b}: {similarity:.3}"))
         });
         let t = theme::tokens(ui);
         if response.hovered() || response.has_focus() {

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dinoscope_core::explore::ModelSource;
+use dinoscope_curate::heap::linkage::CopyBounds;
 use dinoscope_curate::heap::{CuratedHeap, HandChoice, HeapDecisions, HeapOutcome, RowFate};
 use dinoscope_curate::{CopiesOptions, QualityOptions};
 
@@ -366,11 +367,9 @@ impl CurateWorkspace {
 }
 
 fn first_decisions() -> HeapDecisions {
-    HeapDecisions {
-        quality: QualityOptions::none(""),
-        threshold: CopiesOptions::THRESHOLD,
-        hand: BTreeMap::new(),
-    }
+    let copies =
+        CopyBounds { threshold: CopiesOptions::THRESHOLD, agreement: Some(CopiesOptions::AGREEMENT) };
+    HeapDecisions { quality: QualityOptions::none(""), copies, hand: BTreeMap::new() }
 }
 
 /// The last part of a key.

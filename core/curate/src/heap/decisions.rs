@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::CuratedHeap;
-use super::linkage::CopyComponents;
+use super::linkage::{CopyBounds, CopyComponents};
 use crate::copies::choice::{NearestContent, decide, rank};
 use crate::copies::{CopiesOptions, near_hashes};
 use crate::quality::QualityOptions;
@@ -25,8 +25,8 @@ pub enum HandChoice {
 pub struct HeapDecisions {
     /// What each has to have.
     pub quality: QualityOptions,
-    /// Cosine from which two pictures are copies.
-    pub threshold: f32,
+    /// From where on two pictures are copies.
+    pub copies: CopyBounds,
     /// Rows that a person has decided about.
     pub hand: BTreeMap<u32, HandChoice>,
 }
@@ -65,7 +65,7 @@ impl HeapOutcome {
 impl CuratedHeap {
     /// What decisions leave, quick enough for a slider.
     pub fn outcome(&self, decisions: &HeapDecisions) -> HeapOutcome {
-        let components = self.linkage.components(decisions.threshold);
+        let components = self.linkage.components(decisions.copies);
         let mut fates: Vec<RowFate> = Vec::with_capacity(self.table.rows.len());
         let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
         for (at, row) in self.table.rows.iter().enumerate() {
@@ -118,18 +118,19 @@ impl CuratedHeap {
 
     /// The table with every decision as a reason.
     pub fn decided(&self, decisions: &HeapDecisions) -> CurationTable {
-        let components = self.linkage.components(decisions.threshold);
+        let components = self.linkage.components(decisions.copies);
         let mut nearest = vec![NearestContent::default(); self.contents.len()];
         for (content, near) in self.near.neighbours.iter().enumerate() {
             for near in near {
-                let joins = near.similarity >= decisions.threshold;
+                let joins = near.similarity >= decisions.copies.threshold;
                 nearest[content].feature(near.key, near.similarity, joins);
                 if joins {
                     nearest[near.key as usize].feature(content as u32, near.similarity, true);
                 }
             }
         }
-        for (a, b, agreement) in &self.near.edges {
+        let enough = decisions.copies.agreement.unwrap_or(f32::INFINITY);
+        for (a, b, agreement) in self.near.edges.iter().filter(|(.., agreement)| *agreement >= enough) {
             [a, b].into_iter().for_each(|content| nearest[*content as usize].edges(*agreement));
         }
         near_hashes(&self.contents, CopiesOptions::HASH, &mut |a, b, bits| {
@@ -181,10 +182,11 @@ impl CuratedHeap {
     pub fn save(&self, decisions: &HeapDecisions) -> Result<PathBuf, CurateError> {
         let mut table = self.decided(decisions);
         table.from = Some(file_digest(&self.folder.join(names::EMBED))?);
-        let (threshold, hand) = (decisions.threshold, decisions.hand.len());
+        let (CopyBounds { threshold, agreement }, hand) = (decisions.copies, decisions.hand.len());
         table.made = Some(format!("copies from a cosine of {threshold}, {hand} decided by hand"));
         table.settings = decisions.quality.settings();
         table.settings.push(("threshold".to_owned(), threshold));
+        table.settings.extend(agreement.map(|agreement| ("agreement".to_owned(), agreement)));
         let path = self.folder.join(names::CHOSEN);
         table.write(&path)?;
         Ok(path)

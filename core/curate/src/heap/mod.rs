@@ -18,6 +18,8 @@ use linkage::{CopyLink, CopyLinkage};
 
 /// Pictures that are looked at in memory at most: more belong to the command line, whose steps read them in pieces.
 pub const MOST_IN_MEMORY: usize = 200_000;
+/// Edges that agree less than this are not looked at: they do so by chance.
+pub const LEAST_AGREEMENT: f32 = 0.5;
 /// Rounds in which a map is arranged.
 const ROUNDS: usize = 200;
 
@@ -64,24 +66,27 @@ impl CuratedHeap {
         let mut features = vec![0.0; contents.len() * dim];
         store.read(&contents.places, &mut features)?;
         // What the search takes is beside what is held here.
-        let options = CopiesOptions { threshold: -0.999, ..CopiesOptions::new(folder) };
+        let options = CopiesOptions {
+            threshold: -0.999,
+            agreement: Some(LEAST_AGREEMENT),
+            ..CopiesOptions::new(folder)
+        };
         let near = NearContents::find(&options, &store, &contents, known_bytes(&table), heard)?;
         let origin = store.origin.clone();
         let mut rows = vec![Vec::new(); contents.len()];
         for (row, content) in contents.of_row.iter().enumerate() {
             content.iter().for_each(|content| rows[*content as usize].push(row as u32));
         }
-        let mut links: Vec<CopyLink> = Vec::new();
+        let mut cosines: Vec<CopyLink> = Vec::new();
         for (a, near) in near.neighbours.iter().enumerate() {
             let link = |near: &Neighbour| CopyLink { similarity: near.similarity, a: a as u32, b: near.key };
-            links.extend(near.iter().map(link));
+            cosines.extend(near.iter().map(link));
         }
-        // What agrees in its edges or its hash is a copy at any threshold.
-        links.extend(near.edges.iter().map(|(a, b, _)| CopyLink { similarity: 1.0, a: *a, b: *b }));
-        near_hashes(&contents, CopiesOptions::HASH, &mut |a, b, _| {
-            links.push(CopyLink { similarity: 1.0, a, b });
-        });
-        let linkage = CopyLinkage::new(contents.len(), links);
+        let edges =
+            near.edges.iter().map(|(a, b, agreement)| CopyLink { similarity: *agreement, a: *a, b: *b });
+        let mut hashes = Vec::new();
+        near_hashes(&contents, CopiesOptions::HASH, &mut |a, b, _| hashes.push((a, b)));
+        let linkage = CopyLinkage::new(contents.len(), cosines, edges.collect(), hashes);
         let start = first_components(&features, dim);
         let few = |near: &Vec<Neighbour>| near[..near.len().min(LAYOUT_NEIGHBOURS)].to_vec();
         let few: Vec<Vec<Neighbour>> = near.neighbours.iter().map(few).collect();
@@ -149,14 +154,21 @@ impl CuratedHeap {
         Ok(found)
     }
 
-    /// The pairs next to a threshold, `count` on each side: those that are just copies of each other, and those that just are not,
-    /// each as two rows and a cosine.
+    /// The pairs next to a threshold of cosines, `count` on each side: those that are just copies of each other, and those that just
+    /// are not, each as two rows and a cosine.
     pub fn pairs_at(&self, threshold: f32, count: usize) -> [Vec<(u32, u32, f32)>; 2] {
-        let rows = |link: CopyLink| {
-            let first = |content: u32| self.rows[content as usize].first().copied();
-            Some((first(link.a)?, first(link.b)?, link.similarity.min(1.0)))
-        };
-        self.linkage.at(threshold, count).map(|links| links.into_iter().filter_map(rows).collect())
+        self.linkage.at(threshold, count).map(|links| self.rows_of_links(&links))
+    }
+
+    /// The same next to a bound of the agreement of edges.
+    pub fn pairs_agreeing_at(&self, agreement: f32, count: usize) -> [Vec<(u32, u32, f32)>; 2] {
+        self.linkage.agreeing_at(agreement, count).map(|links| self.rows_of_links(&links))
+    }
+
+    fn rows_of_links(&self, links: &[CopyLink]) -> Vec<(u32, u32, f32)> {
+        let first = |content: u32| self.rows[content as usize].first().copied();
+        let rows = |link: &CopyLink| Some((first(link.a)?, first(link.b)?, link.similarity.min(1.0)));
+        links.iter().filter_map(rows).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::linkage::CopyBounds;
 use super::*;
 use crate::copies::copies;
 use crate::copies::tests::{Made, heap, made};
@@ -18,14 +19,15 @@ fn pictures() -> Vec<Made> {
         made(4, 1, 0.0),
         Made { hash: Some(0b1011), blur: 0.2, ..made(5, 2, 0.0) },
         Made { hash: Some(0b1001), ..made(6, 2, 60.0) },
-        Made { size: 20, ..made(7, 3, 0.0) },
-        made(8, 3, 45.0),
+        Made { size: 20, look: Some((1, false)), ..made(7, 3, 0.0) },
+        Made { look: Some((1, true)), ..made(8, 3, 45.0) },
         made(9, 3, 89.0),
     ]
 }
 
-fn decisions(threshold: f32) -> HeapDecisions {
-    HeapDecisions { quality: QualityOptions::none(""), threshold, hand: BTreeMap::new() }
+fn decisions(threshold: f32, agreement: Option<f32>) -> HeapDecisions {
+    let copies = CopyBounds { threshold, agreement };
+    HeapDecisions { quality: QualityOptions::none(""), copies, hand: BTreeMap::new() }
 }
 
 fn opened(folder: &std::path::Path) -> CuratedHeap {
@@ -41,13 +43,14 @@ fn kept(rows: &[CuratedPicture]) -> Vec<usize> {
 fn what_a_threshold_leaves_is_what_the_step_leaves() {
     let folder = tempfile::tempdir().unwrap();
     let heap = opened(folder.path());
-    for threshold in [0.3, 0.9, 0.96, 0.99, 1.0] {
-        let outcome = heap.outcome(&decisions(threshold));
-        let table = heap.decided(&decisions(threshold));
-        let options = CopiesOptions { threshold, ..CopiesOptions::new(folder.path()) };
+    let bounds = [0.3, 0.9, 0.96, 0.99, 1.0].map(|threshold| (threshold, Some(0.7)));
+    for (threshold, agreement) in bounds.into_iter().chain([(0.96, None), (0.96, Some(0.99))]) {
+        let outcome = heap.outcome(&decisions(threshold, agreement));
+        let table = heap.decided(&decisions(threshold, agreement));
+        let options = CopiesOptions { threshold, agreement, ..CopiesOptions::new(folder.path()) };
         let summary = copies(&options, &mut |_, _, _| true).unwrap();
         let step = CurationTable::read(&folder.path().join(names::COPIES)).unwrap();
-        assert_eq!(table.rows, step.rows, "{threshold}");
+        assert_eq!(table.rows, step.rows, "{threshold}, {agreement:?}");
         assert_eq!(outcome.count(RowFate::Kept), summary.kept);
         assert_eq!(outcome.count(RowFate::Copy), summary.copies);
         assert_eq!(outcome.count(RowFate::Unreadable), 1);
@@ -64,7 +67,7 @@ fn what_a_threshold_leaves_is_what_the_step_leaves() {
 fn limits_and_a_persons_choices_are_reasons_in_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let heap = opened(folder.path());
-    let mut chosen = decisions(0.96);
+    let mut chosen = decisions(0.96, None);
     chosen.quality = QualityOptions { min_side: Some(50), min_blur: Some(0.5), ..QualityOptions::none("") };
     // The best of the chain goes, the second copy of another stays beside the first.
     chosen.hand = BTreeMap::from([(1, HandChoice::Drop), (4, HandChoice::Keep), (9, HandChoice::Drop)]);

@@ -7,10 +7,13 @@
 mod balance;
 mod contents;
 mod copies;
+// Threads that read files, and a device that is waited for: a page has neither.
+#[cfg(not(target_family = "wasm"))]
 mod embed;
 mod error;
 mod features;
 pub mod heap;
+#[cfg(not(target_family = "wasm"))]
 mod heap_pictures;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -26,6 +29,7 @@ mod table;
 
 pub use balance::{BalanceOptions, BalanceSummary, ClusterDraw, balance};
 pub use copies::{CopiesOptions, CopiesSummary, copies};
+#[cfg(not(target_family = "wasm"))]
 pub use embed::{EmbedOptions, EmbedSummary, embed, features_of};
 pub use error::{CurateError, Heard};
 pub use features::{FeatureOrigin, FeatureStore, StoredPicture};

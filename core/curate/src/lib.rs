@@ -3,6 +3,10 @@
 //!
 //! Source: DINOv2 (Oquab et al. 2023), section 3 and appendix A, for copies and retrieval; "Automatic Data Curation for
 //! Self-Supervised Learning" (Vo et al. 2024) for the balance.
+#![cfg_attr(
+    target_family = "wasm",
+    allow(dead_code, reason = "a page compiles what a window shows of a heap, and makes none")
+)]
 
 mod balance;
 mod contents;

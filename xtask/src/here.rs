@@ -15,10 +15,11 @@ pub const PROGRAM: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 pub const TESTED: &str = "tested";
 
 /// The packages in `core/`.
-pub const CORE: [&str; 7] = [
+pub const CORE: [&str; 8] = [
     "dinoscope-analysis",
     "dinoscope-base",
     "dinoscope-core",
+    "dinoscope-curate",
     "dinoscope-data",
     "dinoscope-eval",
     "dinoscope-model",

@@ -42,6 +42,7 @@ use layout::StudioLayout;
 use panels::{PaneBehavior, Workspace};
 use train::TrainWorkspace;
 
+use crate::platform::curation;
 use crate::platform::dialogs::FileDialogs;
 use crate::platform::storage;
 use crate::platform::tasks::Wake;
@@ -334,6 +335,19 @@ impl StudioApp {
         self.app.toasts.watch(text);
     }
 
+    /// What the curating side has done, and what a person wants done with it.
+    fn curate_logic(&mut self, ctx: &egui::Context) {
+        self.curate.logic(ctx, &mut self.app, self.explore.folder());
+        if let Some(set) = self.curate.wants_trained() {
+            self.layout.workspace = Workspace::Train;
+            self.train.train_on_list(set.table, set.weights);
+        }
+        if let Some(path) = self.curate.wants_opened() {
+            self.layout.workspace = Workspace::Explore;
+            self.explore.open(&self.app, vec![path]);
+        }
+    }
+
     /// Files, folders and pictures that were dropped or pasted anywhere.
     fn take_in(&mut self, ctx: &egui::Context) {
         let (dropped, pasted) = ctx.input(|input| {
@@ -420,14 +434,8 @@ impl AppFrontend for StudioApp {
                 }
             }
         }
-        self.curate.logic(ctx, &mut self.app, self.explore.folder());
-        if let Some(set) = self.curate.wants_trained() {
-            self.layout.workspace = Workspace::Train;
-            self.train.train_on_list(set.table, set.weights);
-        }
-        if let Some(path) = self.curate.wants_opened() {
-            self.layout.workspace = Workspace::Explore;
-            self.explore.open(&self.app, vec![path]);
+        if curation::AVAILABLE {
+            self.curate_logic(ctx);
         }
         self.remember_soon(ctx);
     }

@@ -171,12 +171,27 @@ pub static PANELS: &[PanelEntry] = &[
     panel(StudioPane::Samples, "Samples", Column(Evaluate, 2, 1.0), |all, ui| {
         all.evaluate.samples_ui(ui, all.app);
     }),
-    panel(StudioPane::Heap, "Heap", Column(Curate, 0, 1.0), |all, ui| all.curate.setup_ui(ui, all.app)),
-    panel(StudioPane::Map, "Map", Column(Curate, 1, 0.6), |all, ui| all.curate.map_ui(ui, all.app)),
-    panel(StudioPane::HeapPictures, "Browse", Column(Curate, 1, 0.4), |all, ui| {
-        all.curate.heap_pictures_ui(ui);
+    // Where there is no curating the compiler leaves all of it out.
+    panel(StudioPane::Heap, "Heap", Column(Curate, 0, 1.0), |all, ui| {
+        if curation::AVAILABLE {
+            all.curate.setup_ui(ui, all.app);
+        }
     }),
-    panel(StudioPane::Copies, "Copies", Column(Curate, 2, 1.0), |all, ui| all.curate.copies_ui(ui)),
+    panel(StudioPane::Map, "Map", Column(Curate, 1, 0.6), |all, ui| {
+        if curation::AVAILABLE {
+            all.curate.map_ui(ui, all.app);
+        }
+    }),
+    panel(StudioPane::HeapPictures, "Browse", Column(Curate, 1, 0.4), |all, ui| {
+        if curation::AVAILABLE {
+            all.curate.heap_pictures_ui(ui);
+        }
+    }),
+    panel(StudioPane::Copies, "Copies", Column(Curate, 2, 1.0), |all, ui| {
+        if curation::AVAILABLE {
+            all.curate.copies_ui(ui);
+        }
+    }),
     panel(StudioPane::Log, "Log", Below, |_, ui| log_pane::ui(ui)),
 ];
 

@@ -8,6 +8,7 @@ use dinoscope_core::data::augment::resize_to;
 use dinoscope_core::data::decode::decode_file;
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 
+use crate::platform::curation;
 use crate::platform::tasks::Wake;
 use crate::studio::background::work_queue::SharedWorkQueue;
 
@@ -47,7 +48,10 @@ impl HeapThumbnails {
                 }),
             )
         };
-        let (queue, made) = SharedWorkQueue::with_results(Wanted::new(), names, next, read, wake);
+        let (queue, made) = match curation::AVAILABLE {
+            true => SharedWorkQueue::with_results(Wanted::new(), names, next, read, wake),
+            false => (SharedWorkQueue::new(Wanted::new()), async_channel::unbounded().1),
+        };
         Self { queue, made, kept: HashMap::new(), wanted: Vec::new(), asked: HashSet::new(), frame: 0 }
     }
 

@@ -19,6 +19,32 @@ const HEIGHT: f32 = 96.0;
 /// Pairs that are shown on each side of the threshold.
 const PAIRS: usize = 4;
 
+/// How many pictures have their nearest at which similarity, from `least` to 1. Counted once for a heap, not in every frame.
+#[derive(Clone, Copy)]
+pub struct NearestHistogram {
+    /// Where the histogram and the slider begin: below all but the hundredth part of the pictures.
+    least: f32,
+    bars: [usize; BARS],
+}
+
+impl NearestHistogram {
+    /// Of the cosines of pictures to their nearest ones.
+    pub fn new(nearest: &[Option<f32>]) -> Self {
+        let mut sorted: Vec<f32> = nearest.iter().flatten().copied().collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let low = sorted.get(sorted.len() / 100).copied().unwrap_or(0.5).min(FIRST);
+        let least = ((low / SPAN).floor() * SPAN - SPAN).clamp(0.0, 1.0 - 2.0 * SPAN);
+        let mut bars = [0; BARS];
+        for similarity in sorted {
+            let at = (similarity - least) / (1.0 - least) * BARS as f32;
+            if at >= 0.0 {
+                bars[(at as usize).min(BARS - 1)] += 1;
+            }
+        }
+        Self { least, bars }
+    }
+}
+
 impl CurateWorkspace {
     /// Draws the pane.
     pub fn copies_ui(&mut self, ui: &mut Ui) {
@@ -30,9 +56,8 @@ impl CurateWorkspace {
         }
         widgets::scroll(ui, "copies", |ui| {
             widgets::subheading(ui, "From where on they are copies");
-            let least = self.least_cosine();
-            self.histogram_ui(ui, least);
-            let scale = SliderScale::new(least..=1.0).step(0.001);
+            self.histogram_ui(ui);
+            let scale = SliderScale::new(self.histogram.least..=1.0).step(0.001);
             widgets::slider_row(ui, "Cosine", &mut self.decisions.copies.threshold, &scale).on_hover_text(
                 "Two pictures whose features are at least as similar are copies. It belongs to the weights: look at the pairs.",
             );
@@ -44,26 +69,11 @@ impl CurateWorkspace {
         });
     }
 
-    /// Where the histogram and the slider begin: below all but the hundredth part of the pictures, and below the threshold.
-    fn least_cosine(&self) -> f32 {
-        let nearest = self.heap.iter().flat_map(|heap| heap.nearest.iter().flatten().copied());
-        let mut nearest: Vec<f32> = nearest.collect();
-        nearest.sort_unstable_by(f32::total_cmp);
-        let low = nearest.get(nearest.len() / 100).copied().unwrap_or(0.5).min(FIRST);
-        ((low / SPAN).floor() * SPAN - SPAN).clamp(0.0, 1.0 - 2.0 * SPAN)
-    }
-
     /// How many pictures have their nearest at which similarity; a click or a drag moves the threshold.
-    fn histogram_ui(&mut self, ui: &mut Ui, least: f32) {
+    fn histogram_ui(&mut self, ui: &mut Ui) {
         let Some(heap) = self.heap.clone() else { return };
+        let NearestHistogram { least, bars } = self.histogram;
         let span = 1.0 - least;
-        let mut bars = [0usize; BARS];
-        for similarity in heap.nearest.iter().flatten() {
-            let at = (similarity - least) / span * BARS as f32;
-            if at >= 0.0 {
-                bars[(at as usize).min(BARS - 1)] += 1;
-            }
-        }
         let t = theme::tokens(ui);
         let size = vec2(ui.available_width(), HEIGHT);
         let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());

@@ -27,6 +27,7 @@ use super::settings_store::SettingsStore;
 use crate::platform::curation;
 use crate::platform::dialogs::DialogPurpose;
 use crate::platform::tasks::Wake;
+use copies_pane::NearestHistogram;
 use job::{CurationEnded, CurationEvent, CurationJob};
 use map_pane::HeapMap;
 use pictures_pane::PicturesShown;
@@ -77,6 +78,7 @@ pub struct CurateWorkspace {
     setup: CurationSetup,
     job: Option<CurationJob>,
     heap: Option<Arc<CuratedHeap>>,
+    histogram: NearestHistogram,
     decisions: HeapDecisions,
     /// What the decisions leave; made anew when they have changed.
     outcome: HeapOutcome,
@@ -110,6 +112,7 @@ impl CurateWorkspace {
             setup,
             job: None,
             heap: None,
+            histogram: NearestHistogram::new(&[]),
             decisions: first_decisions(),
             outcome: HeapOutcome::default(),
             version: 0,
@@ -169,6 +172,7 @@ impl CurateWorkspace {
                 }
                 // Rows are others when the heap has grown.
                 self.decisions.hand.clear();
+                self.histogram = NearestHistogram::new(&heap.nearest);
                 self.heap = Some(heap);
                 self.decided = None;
                 self.select(BTreeSet::new());
